@@ -52,7 +52,7 @@ pub(crate) fn write(root: &Path) -> Result<bool> {
         return Ok(false);
     }
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
     fs::write(&path, code).with_context(|| format!("cannot write {GENERATED}"))?;
     Ok(true)

@@ -56,7 +56,7 @@ fn answer(chore: &str, report: &tidy::Report) -> Result<ExitCode> {
         writeln!(out, "{finding}")?;
     }
     let (files, found) = (report.files, report.findings.len());
-    writeln!(out, "{chore}: {files} files checked, {found} to mend")?;
+    writeln!(out, "{chore}: {files} files checked, {found} findings")?;
     Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -82,7 +82,7 @@ impl Args {
         let mut chore = match chore.to_str() {
             Some("gen") => Chore::Write,
             Some("tidy") => Chore::Tidy,
-            _ => bail!("no command given\n{USAGE}"),
+            _ => bail!("no command, or an unknown command\n{USAGE}"),
         };
         let mut root = None;
         while let Some(arg) = args.next() {
@@ -91,7 +91,7 @@ impl Args {
                 (Some("--root"), _) => {
                     root = Some(args.next().context("--root needs a directory")?.into());
                 }
-                _ => bail!("what is {}?\n{USAGE}", arg.display()),
+                _ => bail!("unknown argument {}\n{USAGE}", arg.display()),
             }
         }
         Ok(Self { chore, root })

@@ -1,4 +1,4 @@
-//! The harness's output, and the notes of skipped tests.
+//! Counts from the test harness's output, and the notes of skipped tests.
 
 use super::*;
 

@@ -37,7 +37,7 @@ impl Functions<'_> {
             return;
         }
         if let (Some(word), "handle_event") = (&signature.asyncness, name.as_str()) {
-            let what = "`handle_event` is async; make it synchronous: the loop waits for nobody";
+            let what = "`handle_event` is async; make it synchronous: a loop must not wait";
             self.findings.push(Finding::new(self.path, word.span.start().line, what));
         }
         Body { name: &name, path: self.path, findings: self.findings }.visit_block(body);
@@ -75,7 +75,7 @@ impl Body<'_> {
         let name = self.name;
         let message = format!(
             "{what} in the event handler `{name}`; spawn a task that reports back, or return an \
-             effect: the loop waits for nobody"
+             effect: a loop must not wait"
         );
         self.findings.push(Finding::new(self.path, line, message));
     }

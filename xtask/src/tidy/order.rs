@@ -65,12 +65,16 @@ impl Order {
         let there: BTreeSet<&str> = sources.iter().filter_map(|it| self.file(&it.path)).collect();
         for gone in self.files.iter().filter(|file| !there.contains(*file)) {
             let path = format!("{}/{gone}.rs", self.src);
-            findings.push(Finding::new(&path, 1, format!("there is no such file; mend {table}")));
+            findings.push(Finding::new(
+                &path,
+                1,
+                format!("file not found; remove it from {table}"),
+            ));
         }
         for source in sources {
             let Some(file) = self.file(&source.path) else { continue };
             let Some(position) = self.position(file) else {
-                let what = format!("not in {table}; put it behind the files that it imports");
+                let what = format!("not in {table}; add it after the files that it imports");
                 findings.push(Finding::new(&source.path, 1, what));
                 continue;
             };
@@ -78,8 +82,8 @@ impl Order {
                 let Some(target) = self.target(&import.path) else { continue };
                 if self.position(target).is_some_and(|its| its > position) {
                     let what = format!(
-                        "imports {target}.rs, which comes later; move what both need to a file \
-                         before both, or return it as a value ({table})"
+                        "imports {target}.rs, which comes later; move the shared code to a file \
+                         before both, or return a value ({table})"
                     );
                     findings.push(Finding::new(&source.path, import.line, what));
                 }

@@ -96,7 +96,7 @@ fn objection(
         };
         return (!allowed).then(|| {
             format!(
-                "`{user}` may not depend on `{used}`; ask a room that may, or record a decision"
+                "`{user}` may not depend on `{used}`; use a crate that may, or record a decision"
             )
         });
     }
@@ -106,7 +106,7 @@ fn objection(
     })?;
     (!users.contains(&user)).then(|| {
         let owners = users.join(", ");
-        format!("`{user}` may not name `{used}`, which is kept in {owners}; use what they export")
+        format!("`{user}` may not name `{used}`; only {owners} may: use what they export")
     })
 }
 

@@ -1,8 +1,8 @@
 //! The table in `docs/seed.md`: every row names an item and a test that exist. `docs/promises.md`:
 //! every promise names tests that exist.
 //!
-//! A place is written `path.rs#name` or `path.rs#Type::name`. Absent on purpose: whether the row is
-//! right, which a reader must judge.
+//! A place is written `path.rs#name` or `path.rs#Type::name`. Absent on purpose: whether a row is
+//! true, which a reader must judge.
 
 use std::{fs, path::Path};
 
@@ -22,18 +22,19 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     if !root.join("docs/protocol.md").exists() {
         return Ok(findings);
     }
-    let text = fs::read_to_string(root.join(TABLE)).with_context(|| format!("no {TABLE}"))?;
+    let text =
+        fs::read_to_string(root.join(TABLE)).with_context(|| format!("cannot read {TABLE}"))?;
     for (line, cells) in rows(&text) {
-        let mut tell = |why: String| findings.push(Finding::new(TABLE, line, why));
+        let mut found = |why: String| findings.push(Finding::new(TABLE, line, why));
         let [_, ours, _, _, test] = cells.as_slice() else {
-            tell(format!("{} cells in a row of {COLUMNS}", cells.len()));
+            found(format!("{} cells in a row of {COLUMNS}", cells.len()));
             continue;
         };
         if cells.iter().any(|cell| cell.is_empty()) {
-            tell("an empty cell; write a dash where there is no bound".to_owned());
+            found("an empty cell; write a dash where there is no bound".to_owned());
         }
-        check_places(root, ours, false).into_iter().for_each(&mut tell);
-        check_places(root, test, true).into_iter().for_each(tell);
+        check_places(root, ours, false).into_iter().for_each(&mut found);
+        check_places(root, test, true).into_iter().for_each(found);
     }
     findings.extend(check_promises(root)?);
     Ok(findings)
@@ -57,7 +58,8 @@ pub(super) fn rows(text: &str) -> Vec<(usize, Vec<&str>)> {
 
 /// A promise begins with its bold number, and its tests follow before the next empty line.
 fn check_promises(root: &Path) -> Result<Vec<Finding>> {
-    let text = fs::read_to_string(root.join(PROMISES)).with_context(|| format!("no {PROMISES}"))?;
+    let text = fs::read_to_string(root.join(PROMISES))
+        .with_context(|| format!("cannot read {PROMISES}"))?;
     let mut findings = Vec::new();
     let mut line = 1;
     for block in text.split("\n\n") {
@@ -82,7 +84,7 @@ pub(super) fn check_places(root: &Path, cell: &str, is_test: bool) -> Vec<String
         let exists = if is_test { has_function(&source, name) } else { has_item(&source, name) };
         !exists
     });
-    missing.map(|(path, name)| format!("there is no {name} in {path}")).collect()
+    missing.map(|(path, name)| format!("{name} not found in {path}")).collect()
 }
 
 fn has_function(source: &str, name: &str) -> bool {

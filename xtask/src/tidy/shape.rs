@@ -8,7 +8,7 @@ use syn::{
 
 use super::{Finding, source::Source, tokens};
 
-/// Maximum lines of a file. Most have a third of it; a longer file owns more than one thing.
+/// Maximum lines of a file. A longer file owns more than one thing; most have a third of this.
 const MAX_LINES: usize = 600;
 
 /// Words that mark unfinished work, in two parts so that this file does not contain them.
@@ -43,7 +43,8 @@ fn check_leftovers(source: &Source, findings: &mut Vec<Finding>) {
     for (number, line) in (1..).zip(source.text.lines()) {
         let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
         if let Some(word) = words.find(|word| LEFTOVERS.contains(word)) {
-            let what = format!("a {word} is left; do it, or open an issue and delete the note");
+            let what =
+                format!("unfinished work ({word}); do it, or open an issue and delete the note");
             findings.push(Finding::new(&source.path, number, what));
         }
     }
@@ -63,7 +64,9 @@ impl Items<'_> {
     fn constant(&mut self, name: &syn::Ident, attributes: &[Attribute]) {
         let documented = attributes.iter().any(|attribute| attribute.path().is_ident("doc"));
         if self.is_limits && name != "_" && !documented {
-            let what = format!("`{name}` has no doc comment; say what it bounds and why so much");
+            let what = format!(
+                "`{name}` has no doc comment; say what it bounds and the reason for its value"
+            );
             self.found(name.span().start().line, what);
         }
     }
@@ -94,7 +97,7 @@ impl<'ast> Visit<'ast> for Items<'_> {
             || matches!(&attribute.meta, Meta::List(list) if list.path.is_ident("cfg_attr")
                 && tokens::flatten(list.tokens.clone()).iter().any(|t| t.text == "ignore"));
         if ignores && let Some(word) = attribute.path().segments.first() {
-            let what = "an ignored test; mend it or delete it";
+            let what = "an ignored test; fix it or delete it";
             self.found(word.ident.span().start().line, what);
         }
     }

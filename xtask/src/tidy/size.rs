@@ -1,6 +1,6 @@
 //! Checks the size of types: the number of fields of a struct, and of methods of a type.
 //!
-//! A larger type owns more than one thing. Functions for tests do not count.
+//! A type above these bounds owns more than one thing. Functions for tests do not count.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -107,8 +107,8 @@ fn too_large(of: &'static str, sources: &[Source]) -> Vec<Large> {
     for Struct { name: ty, path, line, fields } in &types.structs {
         if *fields > MAX_FIELDS {
             let what = format!(
-                "`{ty}` has {fields} fields, {MAX_FIELDS} are allowed; give what belongs together \
-                 a type of its own"
+                "`{ty}` has {fields} fields, {MAX_FIELDS} are allowed; move fields that belong \
+                 together to a new type"
             );
             let finding = Finding::new(path, *line, what);
             large.push(Large { of, ty: ty.clone(), by_fields: true, finding });
@@ -117,8 +117,8 @@ fn too_large(of: &'static str, sources: &[Source]) -> Vec<Large> {
     for Methods { ty, path, line, count } in types.methods() {
         if count > MAX_METHODS {
             let what = format!(
-                "`{ty}` has {count} methods, {MAX_METHODS} are allowed; move what one part of \
-                 its fields needs to a type of its own"
+                "`{ty}` has {count} methods, {MAX_METHODS} are allowed; move some fields and \
+                 their methods to a new type"
             );
             let finding = Finding::new(&path, line, what);
             large.push(Large { of, ty, by_fields: false, finding });
@@ -132,7 +132,8 @@ fn needless(large: &[Large]) -> Vec<Finding> {
     let is_needed = |(of, ty, _): &&Except| large.iter().any(|it| it.of == *of && it.ty == *ty);
     let all = RECORDS.iter().chain(UNDIVIDED);
     let needless = all.filter(|exception| !is_needed(exception));
-    let what = |(of, ty, _): &Except| format!("`{ty}` of {of} needs no exception; remove it");
+    let what =
+        |(of, ty, _): &Except| format!("the exception for `{ty}` of {of} is not needed; remove it");
     needless.map(|it| Finding::new("xtask/src/tidy/size.rs", 1, what(it))).collect()
 }
 

@@ -70,7 +70,7 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Result<Source, Finding>> 
     Ok(match syn::parse_file(&text) {
         Ok(syntax) => Ok(Source { path, text, syntax }),
         Err(error) => {
-            let message = format!("this is not Rust: {error}; mend it");
+            let message = format!("not valid Rust: {error}");
             Err(Finding::new(&path, error.span().start().line, message))
         }
     })

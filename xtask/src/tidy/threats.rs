@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use super::{Finding, seed, source};
 
 const MODEL: &str = "docs/threat-model.md";
-/// Code, attack or fault, what the project does, test.
+/// Number of columns: code, attack or fault, what the project does, test.
 const COLUMNS: usize = 4;
 const QUOTING: [&str; 2] = ["crates", "docs"];
 const EXTENSIONS: [&str; 4] = ["md", "proto", "rs", "toml"];
@@ -22,25 +22,26 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     if !root.join("docs/protocol.md").exists() {
         return Ok(findings);
     }
-    let text = fs::read_to_string(root.join(MODEL)).with_context(|| format!("no {MODEL}"))?;
+    let text =
+        fs::read_to_string(root.join(MODEL)).with_context(|| format!("cannot read {MODEL}"))?;
     let mut codes = BTreeSet::new();
     for (line, cells) in seed::rows(&text) {
-        let mut tell = |why: String| findings.push(Finding::new(MODEL, line, why));
+        let mut found = |why: String| findings.push(Finding::new(MODEL, line, why));
         let [code, _, _, test] = cells.as_slice() else {
-            tell(format!("{} cells in a row of {COLUMNS}", cells.len()));
+            found(format!("{} cells in a row of {COLUMNS}", cells.len()));
             continue;
         };
         if cells.iter().any(|cell| cell.is_empty()) {
-            tell("an empty cell".to_owned());
+            found("an empty cell".to_owned());
         }
         if family(code).is_none() {
-            tell(format!("{code:?} is not a code like S-01 or A10"));
+            found(format!("{code:?} is not a code like S-01 or A10"));
         }
         if !codes.insert((*code).to_owned()) {
-            tell(format!("a second row for {code}"));
+            found(format!("a second row for {code}"));
         }
         if !test.starts_with("open") {
-            seed::check_places(root, test, true).into_iter().for_each(tell);
+            seed::check_places(root, test, true).into_iter().for_each(found);
         }
     }
     for directory in QUOTING {

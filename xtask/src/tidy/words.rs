@@ -124,8 +124,8 @@ fn comments(text: &str) -> Vec<Comment<'_>> {
     comments
 }
 
-/// The marker and the text of the comment in a line. Slashes inside a string, as in a URL, begin
-/// none.
+/// The marker and the text of the comment in a line. Slashes inside a string, as in a URL, do not
+/// begin a comment.
 fn comment_in(line: &str) -> Option<(&'static str, &str)> {
     let is_outside = |at: &usize| {
         line.get(..*at).is_some_and(|before| before.matches('"').count().is_multiple_of(2))
@@ -140,7 +140,7 @@ fn comment_in(line: &str) -> Option<(&'static str, &str)> {
     Some((marker, comment.strip_prefix(marker)?))
 }
 
-/// Whether this is a plain word, with or without a full stop. Code and links are none.
+/// Whether this is a plain word, with or without a full stop. Code and links are not.
 fn is_word(word: &str) -> bool {
     let word = word.strip_suffix('.').unwrap_or(word);
     !word.is_empty() && word.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\''))

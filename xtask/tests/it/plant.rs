@@ -31,12 +31,12 @@ const ROOMS: &[(&str, &str, &str)] = &[
 ];
 
 /// The output of one run of the command, and whether it succeeded.
-pub(crate) struct Said {
+pub(crate) struct Outcome {
     pub(crate) output: String,
     pub(crate) success: bool,
 }
 
-impl Said {
+impl Outcome {
     /// Asserts that the run failed and that one line begins with `place` and contains `words`.
     #[track_caller]
     pub(crate) fn names(&self, place: &str, words: &str) {
@@ -50,7 +50,7 @@ impl Said {
     /// Asserts that nothing was found.
     #[track_caller]
     pub(crate) fn is_clean(&self) {
-        assert!(self.success && self.output.ends_with(", 0 to mend\n"), "{}", self.output);
+        assert!(self.success && self.output.ends_with(", 0 findings\n"), "{}", self.output);
     }
 }
 
@@ -88,25 +88,25 @@ impl Plot {
         old.lines().count() + 1
     }
 
-    pub(crate) fn tidy(&self) -> Said {
+    pub(crate) fn tidy(&self) -> Outcome {
         self.xtask("tidy", &[])
     }
 
-    pub(crate) fn xtask(&self, chore: &str, flags: &[&str]) -> Said {
+    pub(crate) fn xtask(&self, chore: &str, flags: &[&str]) -> Outcome {
         xtask(&[&[chore], flags].concat(), Some(self.dir.path()))
     }
 }
 
 /// Runs the command on the workspace at `root`, or on the one that this test is part of.
-pub(crate) fn xtask(args: &[&str], root: Option<&Path>) -> Said {
+pub(crate) fn xtask(args: &[&str], root: Option<&Path>) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(args);
     if let Some(root) = root {
         command.arg("--root").arg(root);
     }
     let Output { status, stdout, stderr } = command.output().expect("the command starts");
-    let said = [stdout, stderr].map(|text| String::from_utf8(text).expect("text in UTF-8"));
-    Said { output: said.concat(), success: status.success() }
+    let texts = [stdout, stderr].map(|text| String::from_utf8(text).expect("text in UTF-8"));
+    Outcome { output: texts.concat(), success: status.success() }
 }
 
 fn manifest(package: &str, dependencies: &str) -> String {

@@ -1,4 +1,4 @@
-//! One test per rule: tidy names each violation with its line, and accepts similar lawful code.
+//! One test per rule: tidy names each violation with its line, and accepts similar valid code.
 
 use crate::plant::{Plot, xtask};
 
@@ -35,7 +35,7 @@ fn a_clean_workspace_is_found_clean() {
 }
 
 #[test]
-fn a_file_has_600_lines_at_most() {
+fn file_above_600_lines_is_named() {
     let full = format!("//! Long.\n{}", "// A line.\n".repeat(599));
     let plot = Plot::new();
     plot.put("crates/core/src/long.rs", &full);
@@ -45,7 +45,7 @@ fn a_file_has_600_lines_at_most() {
 }
 
 #[test]
-fn a_module_begins_with_its_header() {
+fn file_without_a_header_is_named() {
     planted("crates/core/src/bare.rs", "fn bare() {}\n", 1, "no `//!` header");
     planted("crates/core/src/bare.rs", "", 1, "no `//!` header");
     planted("crates/core/tests/it/main.rs", "fn bare() {}\n", 1, "no `//!` header");
@@ -55,18 +55,18 @@ fn a_module_begins_with_its_header() {
 }
 
 #[test]
-fn there_is_no_mod_rs() {
+fn mod_rs_is_named() {
     planted("crates/core/src/task/mod.rs", "//! Tasks.\n", 1, "a mod.rs");
 }
 
 #[test]
-fn tests_are_in_a_file_of_their_own() {
+fn tests_inside_a_module_are_named() {
     planted_code("crates/core/src/lib.rs", "mod tests { }", "sibling file tests.rs");
 }
 
 #[test]
-fn what_is_not_rust_is_named() {
-    planted("crates/core/src/lib.rs", "//! A room.\n\nfn broken( {}\n", 3, "this is not Rust");
+fn invalid_rust_is_named() {
+    planted("crates/core/src/lib.rs", "//! A room.\n\nfn broken( {}\n", 3, "not valid Rust");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn words_of_comments_are_checked_outside_of_tests() {
 }
 
 #[test]
-fn leftovers_are_named() {
+fn unfinished_work_and_ignored_tests_are_named() {
     let word = ["TO", "DO"].concat();
     planted_code("crates/node/src/lib.rs", &format!("// {word}: later"), &word);
     let word = ["FIX", "ME"].concat();
@@ -93,7 +93,7 @@ fn leftovers_are_named() {
 }
 
 #[test]
-fn a_struct_has_16_fields_at_most() {
+fn struct_above_16_fields_is_named() {
     let fields: String = (0..17).map(|n| format!("f{n}: u8, ")).collect();
     planted_code("crates/net/src/lib.rs", &format!("struct Wide {{ {fields} }}"), "has 17 fields");
     let plot = Plot::new();
@@ -102,24 +102,24 @@ fn a_struct_has_16_fields_at_most() {
 }
 
 #[test]
-fn a_type_has_60_methods_at_most() {
+fn type_above_60_methods_is_named() {
     let methods: String = (0..61).map(|n| format!("fn f{n}(&self) {{}} ")).collect();
     planted_code("crates/net/src/lib.rs", &format!("impl Busy {{ {methods} }}"), "has 61 methods");
 }
 
 #[test]
-fn the_files_of_a_folder_have_an_order() {
+fn import_of_a_later_file_is_named() {
     let plot = Plot::new();
     plot.put("ARCHITECTURE.md", "# The map\n");
     plot.put("crates/net/src/limits.rs", "//! Limits.\nuse crate::lib_item;\n");
     plot.tidy().names("crates/net/src/limits.rs:2", "imports lib.rs, which comes later");
-    plot.tidy().names("crates/net/src/event_loop.rs:1", "there is no such file");
+    plot.tidy().names("crates/net/src/event_loop.rs:1", "file not found");
     plot.put("crates/net/src/unlisted.rs", "//! A file.\n");
-    plot.tidy().names("crates/net/src/unlisted.rs:1", "put it behind the files that it imports");
+    plot.tidy().names("crates/net/src/unlisted.rs:1", "add it after the files that it imports");
 }
 
 #[test]
-fn a_limit_says_what_it_bounds() {
+fn limit_without_a_doc_comment_is_named() {
     planted_code("crates/net/src/limits.rs", "const QUEUE: usize = 4;", "`QUEUE` has no doc");
     planted_code("crates/net/src/limits.rs", "mod a { pub const B: u8 = 4; }", "`B` has no doc");
     let plot = Plot::new();
@@ -150,7 +150,7 @@ fn a_channel_without_a_bound_is_named() {
 }
 
 #[test]
-fn a_bounded_channel_and_words_about_channels_are_fine() {
+fn bounded_channel_and_comments_on_channels_are_allowed() {
     let plot = Plot::new();
     plot.put(
         "crates/core/src/queue.rs",
@@ -203,7 +203,7 @@ fn an_await_in_an_event_handler_is_named() {
 }
 
 #[test]
-fn waiting_by_a_macro_is_waiting() {
+fn waiting_macro_in_an_event_handler_is_named() {
     planted_code(
         "crates/net/src/event_loop.rs",
         "async fn on_dial() { tokio::select! { x = y => {} } }",
@@ -221,8 +221,8 @@ fn an_async_event_handler_is_named() {
 }
 
 #[test]
-fn what_a_handler_hands_to_a_task_may_wait() {
-    let lawful = r#"//! A loop.
+fn await_in_a_spawned_task_is_allowed() {
+    let allowed = r#"//! A loop.
 impl Loop {
     fn handle_event(&mut self) {
         // x.await
@@ -243,14 +243,14 @@ impl Loop {
 }
 "#;
     let plot = Plot::new();
-    plot.put("crates/net/src/event_loop.rs", lawful);
+    plot.put("crates/net/src/event_loop.rs", allowed);
     plot.put("crates/net/src/event_loop/tests.rs", "//! T.\nasync fn on_x_it_y() { x.await }\n");
     plot.put("crates/api/src/routes.rs", "//! Not a loop.\nasync fn handle_get() { x.await }\n");
     plot.tidy().is_clean();
 }
 
 #[test]
-fn a_forbidden_edge_is_named() {
+fn forbidden_dependency_is_named() {
     planted_dependency(
         "core",
         "meshwork-net = { path = \"../net\" }",
@@ -269,7 +269,7 @@ fn a_forbidden_edge_is_named() {
 }
 
 #[test]
-fn a_library_outside_its_room_is_named() {
+fn library_outside_its_crate_is_named() {
     planted_dependency("node", "libp2p = \"0.57\"", "may not name `libp2p`");
     planted_dependency("core", "libp2p-swarm = \"0.47\"", "may not name `libp2p-swarm`");
     planted_dependency("api", "multiaddr = \"0.19\"", "may not name `multiaddr`");
@@ -278,7 +278,7 @@ fn a_library_outside_its_room_is_named() {
 }
 
 #[test]
-fn tests_may_look_at_anything() {
+fn dev_dependencies_are_not_checked() {
     let plot = Plot::new();
     plot.append("crates/core/Cargo.toml", "[dev-dependencies]\nlibp2p = \"0.57\"\n");
     plot.append(
@@ -297,13 +297,13 @@ fn an_unknown_crate_is_named() {
 }
 
 #[test]
-fn stale_generated_code_is_named_and_mended() {
+fn stale_generated_code_is_named_and_regenerated() {
     let generated = "crates/net/src/wire/generated.rs";
     let plot = Plot::new();
     let end = plot.append(generated, "fn by_hand() {}\n");
     plot.tidy().names(&format!("{generated}:{end}"), "run `cargo xtask gen`");
     plot.xtask("gen", &["--check"]).names(&format!("{generated}:{end}"), "run `cargo xtask gen`");
-    assert!(plot.xtask("gen", &[]).success, "the command that was named mends it");
+    assert!(plot.xtask("gen", &[]).success, "the command in the message updates the code");
     plot.tidy().is_clean();
     plot.xtask("gen", &["--check"]).is_clean();
 
@@ -312,14 +312,14 @@ fn stale_generated_code_is_named_and_mended() {
 }
 
 #[test]
-fn a_schema_that_does_not_compile_ends_the_run() {
+fn invalid_schema_ends_the_run() {
     let plot = Plot::new();
     plot.append("crates/net/proto/meshwork.proto", "message {\n");
-    let said = plot.tidy();
+    let outcome = plot.tidy();
     assert!(
-        !said.success && said.output.contains("the schema does not compile"),
+        !outcome.success && outcome.output.contains("the schema does not compile"),
         "{}",
-        said.output
+        outcome.output
     );
 }
 
@@ -327,8 +327,12 @@ fn a_schema_that_does_not_compile_ends_the_run() {
 fn a_second_package_in_the_schema_is_refused() {
     let plot = Plot::new();
     plot.put("crates/net/proto/other.proto", "syntax = \"proto3\";\npackage other.v1;\n");
-    let said = plot.xtask("gen", &[]);
-    assert!(!said.success && said.output.contains("it must be \"meshwork.v1\""), "{}", said.output);
+    let outcome = plot.xtask("gen", &[]);
+    assert!(
+        !outcome.success && outcome.output.contains("it must be \"meshwork.v1\""),
+        "{}",
+        outcome.output
+    );
 }
 
 #[test]
@@ -336,13 +340,17 @@ fn an_unknown_argument_is_refused() {
     for args in
         [&["sweep"][..], &["tidy", "--check"], &["gen", "--force"], &["tidy", "--root"], &[]]
     {
-        let said = xtask(args, None);
-        assert!(!said.success && said.output.contains("xtask: "), "{args:?}: {}", said.output);
+        let outcome = xtask(args, None);
+        assert!(
+            !outcome.success && outcome.output.contains("xtask: "),
+            "{args:?}: {}",
+            outcome.output
+        );
     }
 }
 
 #[test]
-fn a_row_of_the_seed_names_what_exists() {
+fn missing_item_or_test_in_the_seed_table_is_named() {
     let plot = Plot::new();
     plot.put("docs/protocol.md", "What travels.\n");
     plot.put("crates/core/src/made.rs", "//! Made.\n\npub struct Made;\n");
@@ -359,18 +367,18 @@ fn a_row_of_the_seed_names_what_exists() {
     plot.put("docs/threat-model.md", "# Threat model\n");
     plot.tidy().is_clean();
     plot.put("docs/promises.md", &promise.replace("#it_is", "#it_was"));
-    plot.tidy().names("docs/promises.md:3", "there is no it_was_made");
+    plot.tidy().names("docs/promises.md:3", "it_was_made not found");
     plot.put("docs/promises.md", "# Promises\n\n**R1. Believe it.**\n");
     plot.tidy().names("docs/promises.md:3", "no place");
     plot.put("docs/promises.md", promise);
     plot.put("docs/seed.md", &row(".rs#Lost", "/tests.rs#it_is_made"));
-    plot.tidy().names("docs/seed.md:3", "there is no Lost");
+    plot.tidy().names("docs/seed.md:3", "Lost not found");
     plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_lost"));
-    plot.tidy().names("docs/seed.md:3", "there is no it_is_lost");
+    plot.tidy().names("docs/seed.md:3", "it_is_lost not found");
 }
 
 #[test]
-fn a_row_of_the_threat_model_names_tests_and_each_quoted_code_has_one() {
+fn missing_test_or_row_of_the_threat_model_is_named() {
     const MODEL: &str = "docs/threat-model.md";
     let plot = Plot::new();
     plot.put("docs/protocol.md", "What travels (S-01).\n");
@@ -384,7 +392,7 @@ fn a_row_of_the_threat_model_names_tests_and_each_quoted_code_has_one() {
     plot.put(MODEL, &model);
     plot.tidy().is_clean();
     for (from, to, words) in [
-        ("#it_holds", "#it_held", "there is no it_held"),
+        ("#it_holds", "#it_held", "it_held not found"),
         ("`crates/core/src/tests.rs#it_holds`; open: c", "closed", "no place"),
         ("| S-01 |", "| Strange |", "not a code"),
         ("| S-01 | a |", "| S-01 |", "3 cells"),

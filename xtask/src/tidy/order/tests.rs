@@ -51,7 +51,7 @@ fn paths_in_code_and_in_macros_count() {
 }
 
 #[test]
-fn a_later_file_is_not_imported() {
+fn import_of_a_later_file_is_found() {
     assert_eq!(findings("room/high", "use super::low::Low;"), 0);
     assert_eq!(findings("room/high", "use crate::limits;"), 0);
     assert_eq!(findings("room/low", "use super::high::High;"), 1);
@@ -59,7 +59,7 @@ fn a_later_file_is_not_imported() {
 }
 
 #[test]
-fn an_item_of_the_parent_is_one_of_a_later_file() {
+fn item_of_the_parent_is_an_import_of_a_later_file() {
     assert_eq!(findings("room/high", "use super::Item;"), 1);
     assert_eq!(findings("room/high", "use crate::Exported;"), 1, "of the root");
     assert_eq!(findings("room", "mod high; use self::high::High;"), 0);
@@ -67,7 +67,7 @@ fn an_item_of_the_parent_is_one_of_a_later_file() {
 }
 
 #[test]
-fn a_file_outside_of_the_folder_is_free() {
+fn imports_from_outside_the_folder_are_not_checked() {
     let order = Order { folder: "room", files: &["room/low", "room/high", "room"], ..ORDER };
     assert!(order.file("crates/net/src/top.rs").is_none());
     let sources = ["room/low", "room/high", "room"].map(|file| source(file, "use crate::top::T;"));
@@ -75,7 +75,7 @@ fn a_file_outside_of_the_folder_is_free() {
 }
 
 #[test]
-fn the_table_and_the_folder_name_the_same_files() {
+fn missing_and_unlisted_files_are_found() {
     let sources: Vec<_> = ORDER.files.iter().skip(1).map(|file| source(file, "")).collect();
     assert_eq!(ORDER.check(&sources).len(), 1, "limits.rs is gone");
     let sources: Vec<_> = ORDER.files.iter().chain(&["new"]).map(|file| source(file, "")).collect();

@@ -7,7 +7,7 @@ fn source(file: &str, text: String) -> Source {
     Source { path: format!("crates/net/src/{file}.rs"), text, syntax }
 }
 
-/// How many types of these files are above a bound.
+/// Number of types in these files that are above a bound.
 fn count(sources: &[Source]) -> usize {
     too_large("net", sources).len()
 }
@@ -50,13 +50,13 @@ fn functions_for_tests_do_not_count() {
 }
 
 #[test]
-fn namesakes_are_counted_apart() {
+fn types_with_the_same_name_are_counted_separately() {
     let one = |file| source(file, format!("struct Busy; impl Busy {}", methods("", MAX_METHODS)));
     assert_eq!(count(&[one("a"), one("b")]), 0);
 }
 
 #[test]
-fn an_exception_is_for_a_type_that_needs_it() {
+fn needless_exception_is_found() {
     let (of, ty, _) = RECORDS[0];
     let record = |fields| source("a", format!("struct {ty} {{ {} }}", field_list(fields)));
     let needed = too_large(of, &[record(MAX_FIELDS + 1)]);

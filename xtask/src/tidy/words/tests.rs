@@ -1,4 +1,4 @@
-//! Which comments are found, and which only look like those.
+//! Comments that are found, and similar ones that are not.
 
 use super::*;
 
