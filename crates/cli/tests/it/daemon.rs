@@ -134,7 +134,7 @@ fn missing_or_foreign_key_beside_a_journal_is_refused() {
     assert!(!key.exists(), "the node makes no new key");
     let (_, other) = Node::up(&[]).end(Signal::TERM);
     fs::copy(other.path().join("identity.key"), &key).unwrap();
-    ask(home.path(), &LISTEN).error(1, &["journal.redb", "the identity key is that of another"]);
+    ask(home.path(), &LISTEN).error(1, &["journal.redb", "the identity key is another node"]);
     fs::write(&key, own).unwrap();
     assert_eq!(Node::up_in(home, &[]).ask(&["status"]).code, 0);
 }

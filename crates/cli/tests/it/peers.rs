@@ -23,7 +23,7 @@ fn a_trusted_peer_that_is_off_is_listed_after_a_restart() {
     assert!(!shown["last_seen"].as_str().unwrap().starts_with("1970"), "{shown}");
     eventually("the latest reason is shown", || {
         let shown = ant.ask(&["peers", "show", "bee", "--json"]).json();
-        shown["why"].as_str().is_some_and(|why| why.contains("nobody listens"))
+        shown["why"].as_str().is_some_and(|why| why.contains("no process listens"))
     });
     let status = ant.ask(&["status"]).stdout;
     assert!(status.contains("! bee is trusted but not connected, last seen"), "{status}");
