@@ -80,7 +80,7 @@ pub enum Reason {
         retry_after: Duration,
     },
     /// The node is connected to as many peers as it may be.
-    #[error("this node has {max_peers} peers, as many as it may")]
+    #[error("this node has {max_peers} peers, its maximum")]
     PeersFull {
         /// The node's limit of peers; 0 if it did not say.
         max_peers: u32,

@@ -207,7 +207,7 @@ async fn a_full_node_keeps_peers_of_the_same_rank() {
     }
     let second = nodes.pop().unwrap();
     full.until_state(second.id(), |state| {
-        state.why().is_some_and(|why| why.contains("as many as it may"))
+        state.why().is_some_and(|why| why.contains("its maximum"))
     })
     .await;
     assert_eq!(full.state(&nodes[0].id()), Some(PeerState::Ready));

@@ -105,7 +105,7 @@ async fn full_node_refuses_with_a_reason() {
     second
         .until_state(
             full.id(),
-            |state| matches!(state, PeerState::Admitted(Stuck::TheyRefused(why)) if why.contains("1 peers, as many as it may")),
+            |state| matches!(state, PeerState::Admitted(Stuck::TheyRefused(why)) if why.contains("1 peers, its maximum")),
         )
         .await;
     assert_eq!(full.state(&first.id()), Some(PeerState::Ready));

@@ -96,7 +96,7 @@ async fn at_most_max_peers_are_admitted() {
     let (full, first) = pair(full, loopback()).await;
     let bootstrap_peers = vec![full.address()];
     let late = TestNode::configured(NetworkConfig { bootstrap_peers, ..loopback() }).await;
-    stuck(&late, &full, "as many as it may").await;
+    stuck(&late, &full, "its maximum").await;
     assert_eq!(first.peer(full.id()).await.unwrap().state, PeerState::Ready);
     for node in [full, first, late] {
         node.shutdown().await;

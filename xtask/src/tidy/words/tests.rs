@@ -84,12 +84,3 @@ fn sources_are_checked_and_tests_are_not() {
         assert!(!is_checked(&source(path)), "{path}");
     }
 }
-
-#[test]
-fn an_exception_allows_its_number_of_findings_and_no_more() {
-    let found = |path: &str, line| Finding::new(path, line, "");
-    let all = || vec![found("crates/a/src/x.rs", 1), found("crates/a/src/y.rs", 2)];
-    assert_eq!(without_excepted(all(), &[("crates/a/", 2, "")]), []);
-    assert_eq!(without_excepted(all(), &[("crates/a/", 1, "")]), all());
-    assert_eq!(without_excepted(all(), &[("crates/b/", 9, "")]), all());
-}
