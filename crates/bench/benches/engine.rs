@@ -1,5 +1,5 @@
-//! The cost of the engine alone: the whole life of a task at an owner and its workers, and the
-//! choice among many workers.
+//! The cost of the engine alone: the whole life of a task at an owner and its workers, the choice
+//! among many workers, and the search for a task among a million.
 
 use std::time::{Duration, Instant};
 
@@ -50,5 +50,17 @@ fn placement(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, life_of_a_task, placement);
+fn find(c: &mut Criterion) {
+    let mut mesh = Mesh::new(0);
+    let Some(id) = mesh.queue(1_000_000) else { return };
+    let mut group = c.benchmark_group("find a task among 1,000,000");
+    group.sample_size(20);
+    for (name, selector) in [("by the end of its id", id.short()), ("by its id", id.to_string())] {
+        group.bench_function(name, |b| b.iter(|| mesh.find(&selector)));
+    }
+    group.bench_function("last", |b| b.iter(|| mesh.find("last")));
+    group.finish();
+}
+
+criterion_group!(benches, life_of_a_task, placement, find);
 criterion_main!(benches);

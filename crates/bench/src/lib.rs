@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshwork_core::{
-    Accept, AcceptPolicy, Advert, AttemptEnd, Durability, PeerId, Task, Time,
-    engine::{Effect, Engine, EngineConfig, Input, Token},
+    Accept, AcceptPolicy, Advert, AttemptEnd, Durability, PeerId, Task, TaskId, Time,
+    engine::{Effect, Engine, EngineConfig, Input, Token, view::Found},
     limits,
 };
 use rand::{SeedableRng, rngs::SmallRng};
@@ -90,6 +90,33 @@ impl Mesh {
     pub fn place(&mut self, memory_bytes: u64) {
         self.handle(0, submission(0, memory_bytes));
         self.advance(0);
+    }
+
+    /// Submits `tasks` tasks of a mesh without workers, which all wait. Returns the id of one in
+    /// their middle.
+    pub fn queue(&mut self, tasks: u32) -> Option<TaskId> {
+        let mut middle = None;
+        for number in 0..tasks {
+            let input = submission(number, 0);
+            if let Input::Submit { task, .. } = &input
+                && number == tasks / 2
+            {
+                middle = Some(task.id);
+            }
+            self.feed(0, input);
+        }
+        self.settle();
+        middle
+    }
+
+    /// Finds a task or group of the owner, as `meshwork wait SELECTOR` does.
+    pub fn find(&self, selector: &str) -> Option<Found> {
+        let (_, owner) = self.nodes.first()?;
+        let mut search = owner.read(self.now).search(selector);
+        while !search.is_over() {
+            owner.read(self.now).continue_search(&mut search);
+        }
+        search.found().map(|(found, _)| found)
     }
 
     /// Carries out waiting effects, and ends a pass of each node.

@@ -89,10 +89,10 @@ impl Reader<'_> {
             }
             Part::Table(from) => {
                 let until = from.saturating_add(limits::SEARCHED_AT_ONCE);
-                let tasks = self.owner.store.tasks.places(from..until).map(|task| task.id);
-                let fitting = tasks.filter(|id| end.fits(id.as_bytes()));
-                fitting.for_each(|id| search.add(Found::Task(id)));
-                let is_last = until >= self.owner.store.tasks.capacity();
+                let tasks = &self.owner.store.tasks;
+                let fitting = tasks.ending(from..until, end.bits, end.mask);
+                fitting.for_each(|task| search.add(Found::Task(task.id)));
+                let is_last = until >= tasks.slots();
                 Some(if is_last { Part::Archive(0) } else { Part::Table(until) })
             }
             Part::Archive(from) => {

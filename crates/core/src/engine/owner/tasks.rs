@@ -21,6 +21,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     slab: Slab<Place>,
+    /// The last 32 bits of each slot's id, also after its task was removed: a search by the end of an
+    /// id reads these instead of the slots.
+    tails: Vec<u32>,
     index: FxHashMap<TaskId, TaskKey>,
     keys: FxHashMap<Box<str>, TaskKey>,
     /// Ended tasks that will be archived.
@@ -118,6 +121,11 @@ impl Tasks {
         self.next_generation = self.next_generation.wrapping_add(1);
         let key = TaskKey { index, generation: self.next_generation };
         self.live_members += usize::from(new.durable && new.member.is_some());
+        let tail = low_bits(u128::from_be_bytes(*new.id.as_bytes()));
+        match self.tails.get_mut(entry.key()) {
+            Some(last) => *last = tail,
+            None => self.tails.push(tail),
+        }
         self.index.insert(new.id, key);
         if self.last.is_none_or(|(at, id, _)| (at, id) < (new.now, new.id)) {
             self.last = Some((new.now, new.id, key));
@@ -240,21 +248,35 @@ impl Tasks {
         size_of::<Place>()
     }
 
-    /// Number of slots.
-    pub(super) fn capacity(&self) -> usize {
-        self.slab.capacity()
+    /// Number of slots that were ever in use.
+    pub(super) fn slots(&self) -> usize {
+        self.tails.len()
     }
 
-    /// The tasks in these slots.
-    pub(super) fn places(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = &Owned> {
-        let range = range.start..range.end.min(self.capacity());
-        range.filter_map(|at| self.slab.get(at)).map(|place| &place.task)
+    /// The tasks in these slots whose ids have `bits` where `mask` is set.
+    pub(super) fn ending(
+        &self,
+        slots: std::ops::Range<usize>,
+        bits: u128,
+        mask: u128,
+    ) -> impl Iterator<Item = &Owned> {
+        let slots = slots.start..slots.end.min(self.tails.len());
+        let tails = self.tails.get(slots.clone()).unwrap_or_default();
+        let (low, low_mask) = (low_bits(bits), low_bits(mask));
+        let fitting = slots.zip(tails).filter(move |(_, tail)| **tail & low_mask == low);
+        let tasks = fitting.filter_map(|(slot, _)| Some(&self.slab.get(slot)?.task));
+        tasks.filter(move |task| u128::from_be_bytes(*task.id.as_bytes()) & mask == bits)
     }
 
     /// All tasks, unordered.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
         self.slab.iter().map(|(_, place)| &place.task)
     }
+}
+
+/// The last 32 bits.
+fn low_bits(bits: u128) -> u32 {
+    u32::try_from(bits & u128::from(u32::MAX)).unwrap_or(0)
 }
 
 /// Keys of removed tasks tolerated in [`Recent`] beyond the number of others.
