@@ -7,8 +7,8 @@ use meshwork_core::{engine::view::Sizes, limits as core};
 
 use crate::{
     Invariant, limits,
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 impl World<'_> {

@@ -15,7 +15,8 @@ use crate::{
     history::Job,
     limits,
     node::{FAMILY, HANDLERS, Node},
-    world::{Step, World},
+    report::Step,
+    world::World,
 };
 
 impl World<'_> {
@@ -34,7 +35,7 @@ impl World<'_> {
             {
                 targets.push(node.id);
             }
-            self.queue.push(when, Event::Submit { job: number, again: false });
+            self.timeline.plan(when, Event::Submit { job: number, again: false });
             if let Some(change) = &mut self.policies.tasks {
                 change(&mut task, &mut self.rngs.callers);
             }
@@ -42,11 +43,11 @@ impl World<'_> {
             let keyed = task.idempotency_key.is_some();
             if rng.chance(if keyed { 600 } else { 50 }) {
                 let when = when + rng.millis(0, 10_000);
-                self.queue.push(when, Event::Submit { job: number, again: true });
+                self.timeline.plan(when, Event::Submit { job: number, again: true });
             }
             if rng.chance(100) {
                 let when = when + rng.millis(0, 3_000);
-                self.queue.push(when, Event::Cancel { job: number });
+                self.timeline.plan(when, Event::Cancel { job: number });
             }
             let usual = self.nodes.get(owner).map(Node::durability).unwrap_or_default();
             let job = Job { targets, ..Job::new(owner, task, again, usual) };
@@ -67,8 +68,8 @@ impl World<'_> {
 
     pub(crate) fn later(&mut self, event: Event) {
         let (from, to) = limits::CALLER_MS;
-        let when = self.now + self.rngs.callers.millis(from, to);
-        self.queue.push(when, event);
+        let when = self.timeline.now() + self.rngs.callers.millis(from, to);
+        self.timeline.plan(when, event);
     }
 
     pub(crate) fn submit(&mut self, number: usize, again: bool) -> Step {
@@ -85,14 +86,14 @@ impl World<'_> {
         }
         let Some(job) = self.history.jobs.get_mut(number) else { return Ok(()) };
         job.submitted = true;
-        job.asked.get_or_insert(self.now);
+        job.asked.get_or_insert_with(|| self.timeline.now());
         let mut task = Box::new(job.task.clone());
         if again && task.idempotency_key.is_some() {
             task.id = job.again;
         }
         let (id, targets) = (task.id, job.targets.clone());
         let token = self.history.call(number, true, boot);
-        self.log(format_args!("call {token} submits {} to n{owner}", id.short()));
+        self.timeline.log(format_args!("call {token} submits {} to n{owner}", id.short()));
         if self.dies(owner, &[CrashPoint::A1], Moment::Before) {
             return Ok(());
         }
@@ -111,7 +112,7 @@ impl World<'_> {
             return Ok(());
         };
         let token = self.history.call(number, false, boot);
-        self.log(format_args!("call {token} cancels {} at n{owner}", id.short()));
+        self.timeline.log(format_args!("call {token} cancels {} at n{owner}", id.short()));
         let (by, reason) = (CancelledBy::Submitter, "changed my mind".to_owned());
         self.feed(owner, Input::Cancel { id, by, reason, token: Token(token) })?;
         self.settle(owner)

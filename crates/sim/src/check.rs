@@ -20,8 +20,8 @@ use crate::{
     limits,
     links::link_of,
     node::Node,
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 impl World<'_> {
@@ -51,7 +51,7 @@ impl World<'_> {
         if self.calm && self.unrest().is_empty() {
             self.rests = true;
         } else {
-            self.queue.push(self.now + limits::PROBE, Event::Probe);
+            self.timeline.plan_in(limits::PROBE, Event::Probe);
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl World<'_> {
             for id in &node.live {
                 let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));
                 let Some(limit) = job.and_then(|job| job.task.limits.total) else { continue };
-                let clock = node.clock(self.now);
+                let clock = node.clock(self.timeline.now());
                 let Some(view) = engine.read(clock).task(*id) else { continue };
                 let overdue =
                     view.end.is_none() && view.submitted + limit + limits::OVERDUE < clock;
@@ -118,7 +118,8 @@ impl World<'_> {
     pub(crate) fn check_hedged(&mut self, owner: usize, id: TaskId, attempt: u32) -> Step {
         let Some(node) = self.nodes.get(owner).filter(|_| attempt > 1) else { return Ok(()) };
         let engine = node.engine.as_ref();
-        let Some(view) = engine.and_then(|engine| engine.read(node.clock(self.now)).task(id))
+        let Some(view) =
+            engine.and_then(|engine| engine.read(node.clock(self.timeline.now())).task(id))
         else {
             return Ok(());
         };
@@ -162,7 +163,7 @@ impl World<'_> {
         let mut waited = BTreeSet::new();
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
             let Some(engine) = &node.engine else { continue };
-            let clock = node.clock(self.now);
+            let clock = node.clock(self.timeline.now());
             if node.closing || engine.next_timer().is_some_and(|at| at <= clock) {
                 // The node is still placing tasks, or does not place any.
                 continue;
@@ -188,7 +189,7 @@ impl World<'_> {
     fn check_tables(&mut self) -> Step {
         for index in 0..self.nodes.len() {
             let up = self.nodes.get(index).filter(|node| node.is_up());
-            let Some(mut clock) = up.map(|node| node.clock(self.now)) else { continue };
+            let Some(mut clock) = up.map(|node| node.clock(self.timeline.now())) else { continue };
             for _ in 0..limits::LAST_TICKS {
                 clock = clock + limits::CALM;
                 self.tick_alone(index, clock)?;
@@ -252,7 +253,7 @@ impl World<'_> {
         let (name, _) = link_of(owner, worker);
         let session = o.workers.get(&worker);
         let talks = self.links.get(&name).is_some_and(|link| {
-            let slow = self.now < link.extra_until + 2 * link.extra;
+            let slow = self.timeline.now() < link.extra_until + 2 * link.extra;
             link.carries(0) && link.carries(1) && !slow
         }) && o.asleep.is_none()
             && w.asleep.is_none()
@@ -307,7 +308,7 @@ impl World<'_> {
                 add(format!("n{index} is at work"));
             }
             for id in &node.live {
-                let view = engine.read(node.clock(self.now)).task(*id);
+                let view = engine.read(node.clock(self.timeline.now())).task(*id);
                 let state = view.as_ref().map(|view| &view.state);
                 let why = view.as_ref().and_then(|view| view.waiting.as_ref());
                 add(format!("n{index} {id}: {state:?} {why:?}"));
@@ -325,7 +326,7 @@ impl World<'_> {
     /// Checks, when everything rests, that all tasks ended as reported and are restored so from
     /// disk.
     pub(crate) fn check_ends(&mut self) -> Step {
-        self.log(format_args!("at rest"));
+        self.timeline.log(format_args!("at rest"));
         self.check_kept()?;
         self.check_tables()?;
         for owner in 0..self.scenario.owners.min(self.nodes.len()) {
@@ -369,7 +370,7 @@ impl World<'_> {
                 continue;
             }
             let Some(id) = job.answered else { continue };
-            let Some(view) = node.view(id, self.now) else {
+            let Some(view) = node.view(id, self.timeline.now()) else {
                 // Another check shows that the node may have forgotten it.
                 match self.history.end_of(&id) {
                     Some("succeeded") => self.ends.succeeded += 1,

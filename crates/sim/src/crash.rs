@@ -177,8 +177,8 @@ impl World<'_> {
     pub(crate) fn dies_within(&mut self, index: usize, boot: u32, takes: Duration) {
         for (moment, quarters) in [(Moment::Before, 1), (Moment::After, 3)] {
             if let Some(crash) = self.crashes.due(&[CrashPoint::B6], moment) {
-                let when = self.now + takes * quarters / 4;
-                self.queue.push(when, Event::Die { node: index, boot, crash });
+                let when = self.timeline.now() + takes * quarters / 4;
+                self.timeline.plan(when, Event::Die { node: index, boot, crash });
             }
         }
     }

@@ -10,8 +10,8 @@ use crate::{
     crash::{committed, said_by_owner, said_by_worker},
     event::{Event, Packet},
     node::Node,
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 const A3: &[CrashPoint] = &[CrashPoint::A3];
@@ -69,10 +69,10 @@ impl World<'_> {
         if chosen && self.dies(index, A4, Moment::Before) {
             return Ok(());
         }
-        self.log(format_args!("n{index} {} is {state}", id.short()));
+        self.timeline.log(format_args!("n{index} {} is {state}", id.short()));
         if state.is_terminal() {
             self.check_safe(index, &id, true, "told")?;
-            self.history.over(id, self.now);
+            self.history.over(id, self.timeline.now());
         }
         self.history.seen(id, state)?;
         if state.is_terminal()
@@ -121,14 +121,14 @@ impl World<'_> {
         let (first, boot) = (volume.first, node.boot);
         node.disk.write(volume, tasks);
         let takes = self.rngs.disks.millis(0, 2_000);
-        self.queue.push(self.now + takes, Event::Archived { node: index, boot, first });
+        self.timeline.plan_in(takes, Event::Archived { node: index, boot, first });
     }
 
     pub(crate) fn on_archived(&mut self, index: usize, boot: u32, first: u64) -> Step {
         if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             return Ok(());
         }
-        self.log(format_args!("n{index} has archived from {first} on"));
+        self.timeline.log(format_args!("n{index} has archived from {first} on"));
         self.feed(index, Input::Archived { first })?;
         self.settle(index)
     }
@@ -138,13 +138,13 @@ impl World<'_> {
         if !node.disk.start() {
             return;
         }
-        let takes = if self.now < node.slow_until {
+        let takes = if self.timeline.now() < node.slow_until {
             self.rngs.disks.millis(200, 4_000)
         } else {
             self.rngs.disks.up_to(self.scenario.fsync)
         };
         let boot = node.boot;
-        self.queue.push(self.now + takes, Event::Fsynced { node: index, boot });
+        self.timeline.plan_in(takes, Event::Fsynced { node: index, boot });
     }
 
     pub(crate) fn on_fsynced(&mut self, index: usize, boot: u32) -> Step {
@@ -159,7 +159,7 @@ impl World<'_> {
             self.go_down(index, reached, false);
             return Ok(());
         }
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.timeline.now());
         let flying = committed(node.disk.flying());
         let points = if self.watches_points() { flying } else { Vec::new() };
         if self.dies(index, &points, Moment::Before) {
@@ -170,7 +170,7 @@ impl World<'_> {
         if self.dies(index, &points, Moment::After) {
             return Ok(());
         }
-        self.log(format_args!("n{index} fsynced {}", seq.0));
+        self.timeline.log(format_args!("n{index} fsynced {}", seq.0));
         self.start_fsync(index);
         self.feed(index, Input::Persisted { seq })?;
         self.settle(index)
@@ -248,7 +248,11 @@ impl World<'_> {
                 if !self.history.has_ended(&id) {
                     node.live.insert(id);
                 }
-                self.log(format_args!("n{index} accepts {} for call {}", id.short(), token.0));
+                self.timeline.log(format_args!(
+                    "n{index} accepts {} for call {}",
+                    id.short(),
+                    token.0
+                ));
                 self.history.accepted(token.0, id)
             }
             Reply::GroupAccepted { .. } => match members {
@@ -286,7 +290,11 @@ impl World<'_> {
                     engine.note_read(id);
                 }
                 let state = end.state();
-                self.log(format_args!("n{index} tells call {}: {} {state}", token.0, id.short()));
+                self.timeline.log(format_args!(
+                    "n{index} tells call {}: {} {state}",
+                    token.0,
+                    id.short()
+                ));
                 self.check_safe(index, &id, true, "told")?;
                 self.check_end(id, &end)?;
                 self.history.told(token.0, id, end)

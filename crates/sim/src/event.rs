@@ -1,6 +1,4 @@
-//! The queue of future events.
-
-use std::{cmp::Ordering, collections::BinaryHeap};
+//! Future events, and the packets between nodes.
 
 use meshwork_core::{Advert, Time, ToOwner, ToWorker};
 
@@ -116,49 +114,3 @@ pub(crate) enum Packet {
     /// Frames from the worker of the session.
     ToOwner { session: u64, frames: Vec<ToOwner> },
 }
-
-/// Events ordered by time, then by insertion.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    heap: BinaryHeap<Entry>,
-    next: u64,
-}
-
-impl Queue {
-    pub(crate) fn push(&mut self, at: Time, event: Event) {
-        self.heap.push(Entry { at, number: self.next, event });
-        self.next += 1;
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<(Time, Event)> {
-        self.heap.pop().map(|entry| (entry.at, entry.event))
-    }
-}
-
-#[derive(Debug)]
-struct Entry {
-    at: Time,
-    number: u64,
-    event: Event,
-}
-
-impl Ord for Entry {
-    /// Reversed: the earliest event is the greatest, because the heap is a max-heap.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Entry {}

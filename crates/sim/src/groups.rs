@@ -19,8 +19,8 @@ use crate::{
     history::Job,
     limits,
     node::Node,
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 mod check;
@@ -79,7 +79,7 @@ impl World<'_> {
             let once_more = durable && rng.chance(400);
             if rng.chance(250) {
                 let after = rng.up_to(period);
-                self.queue.push(when + after, Event::CancelGroup { group: number });
+                self.timeline.plan(when + after, Event::CancelGroup { group: number });
             }
             let first = self.history.jobs.len();
             for place in 0..members {
@@ -104,7 +104,7 @@ impl World<'_> {
                 stopped: false,
             };
             self.groups.push(batch);
-            self.queue.push(when, Event::HandIn { group: number, again: false });
+            self.timeline.plan(when, Event::HandIn { group: number, again: false });
         }
     }
 
@@ -121,7 +121,7 @@ impl World<'_> {
         let task = member.place(task);
         if self.rngs.callers.chance(40) {
             let when = Time::ZERO + self.rngs.callers.up_to(self.scenario.period);
-            self.queue.push(when, Event::Cancel { job: number });
+            self.timeline.plan(when, Event::Cancel { job: number });
         }
         let again = task.id;
         self.history.add_job(Job::new(owner, task, again, usual));
@@ -155,7 +155,7 @@ impl World<'_> {
         }
         let mut tasks = Vec::new();
         for job in jobs.clone() {
-            let now = self.now;
+            let now = self.timeline.now();
             let Some(job) = self.history.jobs.get_mut(job) else { continue };
             job.submitted = true;
             job.asked.get_or_insert(now);
@@ -166,7 +166,8 @@ impl World<'_> {
         if let Some(batch) = self.groups.get_mut(group) {
             batch.asking = Some(token);
         }
-        self.log(format_args!("call {token} hands in {places:?} of {} to n{owner}", id.short()));
+        self.timeline
+            .log(format_args!("call {token} hands in {places:?} of {} to n{owner}", id.short()));
         self.feed(owner, Input::SubmitGroup { tasks, targets: Vec::new(), token: Token(token) })?;
         self.settle(owner)
     }
@@ -204,7 +205,7 @@ impl World<'_> {
                 node.live.insert(id);
             }
         }
-        self.log(format_args!("n{owner} accepts group {group} up to {end}"));
+        self.timeline.log(format_args!("n{owner} accepts group {group} up to {end}"));
         if !over {
             let again = self.rngs.callers.chance(200);
             self.later(Event::HandIn { group, again });
@@ -224,7 +225,7 @@ impl World<'_> {
         let is_short = self.is_short(owner);
         let known = view.is_some();
         let stop = view.and_then(|view| view.stop);
-        self.log(format_args!("n{owner} refuses group {group}: {reason}"));
+        self.timeline.log(format_args!("n{owner} refuses group {group}: {reason}"));
         match reason {
             Reason::ShuttingDown if closing => {
                 self.later(Event::HandIn { group, again: false });
@@ -315,7 +316,7 @@ impl World<'_> {
                 self.later(Event::HandIn { group, again });
             } else if batch.over && std::mem::take(&mut batch.once_more) {
                 (batch.next, batch.over) = (0, false);
-                self.log(format_args!("group {group} is to be handed in once more"));
+                self.timeline.log(format_args!("group {group} is to be handed in once more"));
                 self.later(Event::HandIn { group, again: false });
             }
         }
@@ -338,7 +339,8 @@ impl World<'_> {
         if let Some(batch) = self.groups.get_mut(group) {
             (batch.cancelling, batch.cancelled) = (true, true);
         }
-        self.log(format_args!("call {token} cancels group {group}, {}, at n{owner}", id.short()));
+        self.timeline
+            .log(format_args!("call {token} cancels group {group}, {}, at n{owner}", id.short()));
         let reason = "enough of it".to_owned();
         self.feed(owner, Input::CancelGroup { id, reason, token: Token(token) })?;
         self.settle(owner)
@@ -346,6 +348,6 @@ impl World<'_> {
 
     fn view_group(&self, owner: usize, id: GroupId) -> Option<GroupView> {
         let node = self.nodes.get(owner)?;
-        node.engine.as_ref()?.read(node.clock(self.now)).group(id)
+        node.engine.as_ref()?.read(node.clock(self.timeline.now())).group(id)
     }
 }

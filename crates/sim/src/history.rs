@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use meshwork_core::{Durability, Epoch, PeerId, Task, TaskEnd, TaskId, TaskState, Time};
 
-use crate::{Invariant, scenario::Broken};
+use crate::{Invariant, report::Broken};
 
 /// A task as its caller sees it.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use crate::{
     event::{Event, Packet},
     links::link_of,
     node::Node,
-    world::{Step, World},
+    report::Step,
+    world::World,
 };
 
 impl World<'_> {
@@ -19,7 +20,7 @@ impl World<'_> {
         for (kind, most) in self.scenario.faults.scheduled() {
             for _ in 0..self.rngs.faults.below(most as usize + 1) {
                 let when = Time::ZERO + self.rngs.faults.up_to(self.scenario.period);
-                self.queue.push(when, Event::Fault(kind));
+                self.timeline.plan(when, Event::Fault(kind));
             }
         }
         let lies = self.scenario.faults.lies > 0 && self.rngs.faults.chance(500);
@@ -30,7 +31,7 @@ impl World<'_> {
         }
         // Faults that begin last take effect before the calm.
         let calm = self.scenario.period + Duration::from_secs(5);
-        self.queue.push(Time::ZERO + calm, Event::Calm);
+        self.timeline.plan(Time::ZERO + calm, Event::Calm);
     }
 
     /// Begins a planned fault, if a suitable node or link exists.
@@ -59,7 +60,7 @@ impl World<'_> {
             FaultKind::OneWay => self.silence(),
             FaultKind::Delay => self.delay(),
             FaultKind::SlowDisk => {
-                let until = self.now + self.rngs.faults.millis(1_000, 8_000);
+                let until = self.timeline.now() + self.rngs.faults.millis(1_000, 8_000);
                 self.count(kind, format_args!("n{any} until {until}"));
                 self.mark(any, |node| node.slow_until = until);
             }
@@ -109,7 +110,7 @@ impl World<'_> {
     }
 
     fn partition(&mut self, node: usize) {
-        let until = self.now + self.rngs.faults.millis(500, 15_000);
+        let until = self.timeline.now() + self.rngs.faults.millis(500, 15_000);
         self.count(FaultKind::Partition, format_args!("n{node} until {until}"));
         for (name, link) in &mut self.links {
             if name.0 == node || name.1 == node {
@@ -119,19 +120,19 @@ impl World<'_> {
         for peer in 0..self.nodes.len() {
             self.cut(node, peer, true);
         }
-        self.queue.push(until, Event::Heal { node });
+        self.timeline.plan(until, Event::Heal { node });
     }
 
     fn silence(&mut self) {
         let Some((a, b)) = self.some_link() else { return };
         let (from, to) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
-        let until = self.now + self.rngs.faults.millis(500, 15_000);
+        let until = self.timeline.now() + self.rngs.faults.millis(500, 15_000);
         self.count(FaultKind::OneWay, format_args!("n{from} to n{to} until {until}"));
         let (name, side) = link_of(from, to);
         if let Some(link) = self.links.get_mut(&name) {
             link.silence(side);
         }
-        self.queue.push(until, Event::Cut { a, b });
+        self.timeline.plan(until, Event::Cut { a, b });
     }
 
     fn delay(&mut self) {
@@ -141,7 +142,7 @@ impl World<'_> {
         self.count(FaultKind::Delay, format_args!("n{a} n{b} {extra:?} for {lasts:?}"));
         if let Some(link) = self.links.get_mut(&(a, b)) {
             link.extra = extra;
-            link.extra_until = self.now + lasts;
+            link.extra_until = self.timeline.now() + lasts;
         }
     }
 
@@ -153,19 +154,19 @@ impl World<'_> {
         let boot = node.boot;
         let how = if counted { "its clock jumps" } else { "its clock stands still" };
         self.count(FaultKind::ClockJump, format_args!("n{index} for {slept:?}, {how}"));
-        self.queue.push(self.now + slept, Event::Resume { node: index, boot, slept, counted });
+        self.timeline.plan_in(slept, Event::Resume { node: index, boot, slept, counted });
     }
 
     /// A node distrusts a peer for a while.
     fn distrust(&mut self) -> Step {
         let Some((a, b)) = self.some_link() else { return Ok(()) };
         let (node, peer) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
-        let until = self.now + self.rngs.faults.millis(500, 15_000);
+        let until = self.timeline.now() + self.rngs.faults.millis(500, 15_000);
         if !self.nodes.get(node).is_some_and(Node::is_awake) {
             return Ok(());
         }
         self.count(FaultKind::Distrust, format_args!("n{peer} by n{node} until {until}"));
-        self.queue.push(until, Event::Trust { node, peer });
+        self.timeline.plan(until, Event::Trust { node, peer });
         self.distrusted.insert((node, peer));
         self.trust(node, peer, false)
     }
@@ -193,7 +194,7 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index) else { return };
         if std::mem::take(&mut node.vanish_next) && !self.calm {
             let kind = FaultKind::WorkerVanished;
-            self.queue.push(self.now, Event::Crash { node: index, kind });
+            self.timeline.plan_in(Duration::ZERO, Event::Crash { node: index, kind });
         }
     }
 
@@ -219,9 +220,9 @@ impl World<'_> {
                 said.push(frame);
                 continue;
             }
-            let when = self.now + self.rngs.faults.millis(1, 5_000);
+            let when = self.timeline.now() + self.rngs.faults.millis(1, 5_000);
             let packet = Packet::ToWorker { session, frames: vec![frame] };
-            self.queue.push(when, Event::Repeat { from: owner, to: worker, packet });
+            self.timeline.plan(when, Event::Repeat { from: owner, to: worker, packet });
         }
         said
     }

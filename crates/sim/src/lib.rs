@@ -43,9 +43,11 @@ mod node;
 mod policies;
 mod report;
 mod rng;
+mod run;
 mod safe;
 mod said;
 mod scenario;
+mod timeline;
 mod trace;
 mod world;
 

@@ -13,8 +13,8 @@ use crate::{
     history::same_end,
     limits,
     node::{Node, Run},
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 const B7: &[CrashPoint] = &[CrashPoint::B7];
@@ -28,7 +28,7 @@ impl World<'_> {
             .map(|node| node.id)
             .collect();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.timeline.now());
         let mut engine = node.boot();
         let mut ledger = node.disk.ledger();
         let archived = ledger.archived_len();
@@ -51,7 +51,7 @@ impl World<'_> {
         }
         let boot = node.boot;
         node.engine = Some(engine);
-        self.log(format_args!(
+        self.timeline.log(format_args!(
             "n{index} starts, boot {boot}: {restored} tasks, {results} results, {archived} archived"
         ));
         for peer in peers {
@@ -83,7 +83,7 @@ impl World<'_> {
         let here = self.history.jobs.iter().filter(|job| job.owner == index && !job.lost);
         for job in here {
             let Some(id) = job.answered else { continue };
-            let Some(view) = node.view(id, self.now) else {
+            let Some(view) = node.view(id, self.timeline.now()) else {
                 if self.may_forget(index, &id) && !denied(id) {
                     continue;
                 }
@@ -131,11 +131,11 @@ impl World<'_> {
         node.closing = true;
         let boot = node.boot;
         let grace = if self.rngs.faults.chance(300) { 0 } else { 10_000 };
-        let until = self.now + self.rngs.faults.millis(0, grace);
+        let until = self.timeline.now() + self.rngs.faults.millis(0, grace);
         self.count(FaultKind::Stop, format_args!("n{index} until {until}"));
         self.feed(index, Input::Close)?;
         self.settle(index)?;
-        self.queue.push(self.now + limits::STOP_LOOK, Event::Stopping { node: index, boot, until });
+        self.timeline.plan_in(limits::STOP_LOOK, Event::Stopping { node: index, boot, until });
         Ok(())
     }
 
@@ -143,15 +143,15 @@ impl World<'_> {
     pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
         let node = self.nodes.get(index).filter(|node| node.is_awake() && node.boot == boot);
         let Some(engine) = node.and_then(|node| node.engine.as_ref()) else { return Ok(()) };
-        if self.now < until && engine.is_at_work() {
-            let look = self.now + limits::STOP_LOOK;
-            self.queue.push(look, Event::Stopping { node: index, boot, until });
+        if self.timeline.now() < until && engine.is_at_work() {
+            let look = self.timeline.now() + limits::STOP_LOOK;
+            self.timeline.plan(look, Event::Stopping { node: index, boot, until });
             return Ok(());
         }
         self.feed(index, Input::Abandon)?;
         self.settle(index)?;
-        let when = self.now + self.rngs.faults.millis(10, 1_000);
-        self.queue.push(when, Event::Stopped { node: index, boot });
+        let when = self.timeline.now() + self.rngs.faults.millis(10, 1_000);
+        self.timeline.plan(when, Event::Stopped { node: index, boot });
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl World<'_> {
         if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             return Ok(());
         }
-        self.log(format_args!("n{index} has stopped"));
+        self.timeline.log(format_args!("n{index} has stopped"));
         self.go_down(index, true, false);
         Ok(())
     }
@@ -171,9 +171,9 @@ impl World<'_> {
             return Ok(());
         }
         if on {
-            let until = self.now + self.rngs.faults.millis(500, 10_000);
+            let until = self.timeline.now() + self.rngs.faults.millis(500, 10_000);
             self.count(FaultKind::Drain, format_args!("n{index} until {until}"));
-            self.queue.push(until, Event::TakeAgain { node: index });
+            self.timeline.plan(until, Event::TakeAgain { node: index });
         }
         self.feed(index, Input::Drain { on })?;
         self.settle(index)
@@ -186,13 +186,13 @@ impl World<'_> {
         // About a lease, and often much shorter.
         let lease = u64::try_from(self.scenario.lease.as_millis()).unwrap_or(u64::MAX);
         let most = if self.rngs.faults.chance(500) { 500 } else { lease * 5 / 2 };
-        let when = self.now + self.rngs.faults.millis(20, most);
-        self.queue.push(when, Event::Restart { node: index });
+        let when = self.timeline.now() + self.rngs.faults.millis(20, most);
+        self.timeline.plan(when, Event::Restart { node: index });
     }
 
     /// Kills a node: everything that is not on its medium is lost.
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
-        let now = self.now;
+        let now = self.timeline.now();
         let owns = index < self.scenario.owners;
         let jobs = self.history.jobs.iter_mut().take_while(|_| owns);
         for job in jobs.filter(|job| job.owner == index) {
@@ -221,7 +221,7 @@ impl World<'_> {
         if !counted {
             node.stood_still(slept);
         }
-        self.log(format_args!("n{index} goes on"));
+        self.timeline.log(format_args!("n{index} goes on"));
         for event in waiting {
             self.happen(event)?;
         }
@@ -263,7 +263,7 @@ impl World<'_> {
             end = AttemptEnd::Failed(TaskFailure::new(FailureCode::TimedOut, "its time limit"));
         }
         let (epoch, task, attempt) = (work.epoch, work.task, work.attempt);
-        let (began, ends) = (self.now, self.now + takes);
+        let (began, ends) = (self.timeline.now(), self.timeline.now() + takes);
         let entry = Run { owner, epoch, task, attempt, began, ends, end, stalled };
         if let Some(node) = self.nodes.get_mut(index) {
             node.runs.insert(run, entry);
@@ -271,15 +271,16 @@ impl World<'_> {
         if stalled {
             self.count(FaultKind::WorkerStall, format_args!("n{index} {epoch} of n{owner}"));
         }
-        self.log(format_args!("n{index} runs {epoch} of n{owner}: {} #{attempt}", task.short()));
-        self.queue.push(ends, Event::RunEnds { node: index, boot, run });
+        self.timeline
+            .log(format_args!("n{index} runs {epoch} of n{owner}: {} #{attempt}", task.short()));
+        self.timeline.plan(ends, Event::RunEnds { node: index, boot, run });
         self.dies_within(index, boot, takes);
         Ok(())
     }
 
     /// A handler is asked to stop. It stops soon, unless it stalls or ends by itself before.
     pub(crate) fn stop(&mut self, index: usize, run: u64) {
-        let soon = self.now + self.rngs.handlers.millis(0, limits::STOP_MS);
+        let soon = self.timeline.now() + self.rngs.handlers.millis(0, limits::STOP_MS);
         let Some(node) = self.nodes.get_mut(index) else { return };
         let boot = node.boot;
         let Some(entry) = node.runs.get_mut(&run) else { return };
@@ -288,7 +289,7 @@ impl World<'_> {
         }
         entry.ends = soon;
         entry.end = AttemptEnd::Cancelled;
-        self.queue.push(soon, Event::RunEnds { node: index, boot, run });
+        self.timeline.plan(soon, Event::RunEnds { node: index, boot, run });
     }
 
     pub(crate) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
@@ -306,7 +307,7 @@ impl World<'_> {
             self.history.produced(task, index, attempt, output.clone());
         }
         let name = crate::effects::end_name(&end);
-        self.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
+        self.timeline.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
         let took = ends.since(began);
         self.must_keep(index, owner, epoch, task);
         self.feed(index, Input::Finished { run: RunId(run), end, took })?;

@@ -9,8 +9,9 @@ use crate::{
     crash::{heard_by_owner, heard_by_worker},
     event::{Event, Packet},
     limits,
+    report::Step,
     said::{OwnerSays, WorkerSays},
-    world::{Step, World},
+    world::World,
 };
 
 /// The link between two nodes.
@@ -87,8 +88,8 @@ impl World<'_> {
             return;
         }
         let (from, to) = limits::RECONNECT_MS;
-        let when = self.now + self.rngs.links.millis(from, to);
-        self.queue.push(when, Event::Connect { a, b });
+        let when = self.timeline.now() + self.rngs.links.millis(from, to);
+        self.timeline.plan(when, Event::Connect { a, b });
     }
 
     pub(crate) fn connect(&mut self, a: usize, b: usize) -> Step {
@@ -109,7 +110,7 @@ impl World<'_> {
         link.noticed = [false, false];
         link.silent = [false, false];
         link.died = [false, false];
-        self.log(format_args!("n{a} n{b} connected"));
+        self.timeline.log(format_args!("n{a} n{b} connected"));
         for (from, to) in [(a, b), (b, a)] {
             if let Some(node) = self.nodes.get(from) {
                 let hello = Packet::Hello(Box::new(node.advert_for(to)));
@@ -127,15 +128,15 @@ impl World<'_> {
             return false;
         }
         let (connection, last) = (link.connection, link.last);
-        self.log(format_args!("n{} n{} disconnected", name.0, name.1));
+        self.timeline.log(format_args!("n{} n{} disconnected", name.0, name.1));
         let (from, to) = if slowly { limits::SILENT_NOTICE_MS } else { limits::NOTICE_MS };
         for (node, peer, last) in [(name.0, name.1, last[1]), (name.1, name.0, last[0])] {
-            let mut when = self.now + self.rngs.links.millis(from, to);
+            let mut when = self.timeline.now() + self.rngs.links.millis(from, to);
             if !slowly {
                 // A close arrives after the packets that were sent before it.
                 when = when.max(last);
             }
-            self.queue.push(when, Event::Notice { node, peer, connection });
+            self.timeline.plan(when, Event::Notice { node, peer, connection });
         }
         true
     }
@@ -160,7 +161,7 @@ impl World<'_> {
             return Ok(());
         }
         at(&mut link.noticed, side, true);
-        self.log(format_args!("n{node} notices that n{peer} is gone"));
+        self.timeline.log(format_args!("n{node} notices that n{peer} is gone"));
         let Some(id) = self.nodes.get(peer).map(|node| node.id) else { return Ok(()) };
         let Some(here) = self.nodes.get_mut(node) else { return Ok(()) };
         here.workers.remove(&peer);
@@ -179,15 +180,16 @@ impl World<'_> {
         let Some(link) = self.links.get_mut(&name).filter(|link| link.carries(side)) else {
             return;
         };
-        let extra = if self.now < link.extra_until { link.extra } else { Duration::ZERO };
+        let extra =
+            if self.timeline.now() < link.extra_until { link.extra } else { Duration::ZERO };
         let jitter = self.rngs.links.up_to(self.scenario.jitter);
-        let mut when = self.now + self.scenario.one_way(from, to) + jitter + extra;
+        let mut when = self.timeline.now() + self.scenario.one_way(from, to) + jitter + extra;
         if let Some(last) = link.last.get_mut(side) {
             when = when.max(*last);
             *last = when;
         }
         let connection = link.connection;
-        self.queue.push(when, Event::Deliver { from, to, connection, packet });
+        self.timeline.plan(when, Event::Deliver { from, to, connection, packet });
     }
 
     pub(crate) fn deliver(
@@ -217,7 +219,7 @@ impl World<'_> {
             }
             Packet::Open { session } => {
                 node.owners.insert(from, session);
-                self.log(format_args!("n{to} is a worker of n{from}, session {session}"));
+                self.timeline.log(format_args!("n{to} is a worker of n{from}, session {session}"));
                 self.send(to, from, Packet::Opened { session });
                 self.feed(to, Input::OwnerSession { peer })?;
             }
@@ -226,7 +228,7 @@ impl World<'_> {
                     return Ok(());
                 }
                 node.workers.insert(from, (session, true));
-                self.log(format_args!("n{to} is the owner of n{from}, session {session}"));
+                self.timeline.log(format_args!("n{to} is the owner of n{from}, session {session}"));
                 self.feed(to, Input::WorkerSession { peer })?;
             }
             Packet::OwnerReset { session } => {
@@ -258,7 +260,7 @@ impl World<'_> {
             if let ToWorker::Ack(epoch) = frame {
                 self.history.ack_arrived(to, from, *epoch);
             }
-            self.log(format_args!("n{to} hears of n{from}: {}", OwnerSays(frame)));
+            self.timeline.log(format_args!("n{to} hears of n{from}: {}", OwnerSays(frame)));
         }
         let points = self.points_of_worker(to, from, &frames);
         if self.dies(to, &points, Moment::Before) {
@@ -279,7 +281,7 @@ impl World<'_> {
             if let ToOwner::Result { epoch, .. } = frame {
                 self.history.result_arrived(to, from, *epoch);
             }
-            self.log(format_args!("n{to} hears of n{from}: {}", WorkerSays(frame)));
+            self.timeline.log(format_args!("n{to} hears of n{from}: {}", WorkerSays(frame)));
         }
         let points = if self.watches_points() { heard_by_owner(&frames) } else { Vec::new() };
         if self.dies(to, &points, Moment::Before) {
@@ -314,7 +316,7 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(owner) else { return };
         node.workers.insert(worker, (session, false));
         let wait = if connected { limits::SESSION_TIMEOUT } else { self.rngs.links.millis(1, 20) };
-        self.queue.push(self.now + wait, Event::SessionTimeout { owner, worker, session });
+        self.timeline.plan_in(wait, Event::SessionTimeout { owner, worker, session });
         self.send(owner, worker, Packet::Open { session });
     }
 
@@ -353,6 +355,6 @@ impl World<'_> {
                 link.blocked = link.blocked.saturating_sub(1);
             }
         }
-        self.log(format_args!("n{node} can be reached again"));
+        self.timeline.log(format_args!("n{node} can be reached again"));
     }
 }

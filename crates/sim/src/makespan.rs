@@ -57,7 +57,7 @@ impl Makespan {
         let mut world = World::new(&scenario, seed, policies);
         let rng = &mut SimRng::new(seed);
         for (number, run_time) in self.run_times.iter().enumerate() {
-            world.queue.push(Time::ZERO + BEGIN, Event::Submit { job: number, again: false });
+            world.timeline.plan(Time::ZERO + BEGIN, Event::Submit { job: number, again: false });
             let again = TaskId::from_bytes(rng.bytes());
             world.history.add_job(Job::new(0, task(rng, *run_time), again, Durability::Memory));
         }

@@ -194,3 +194,19 @@ pub struct Failure {
     /// The trace up to the failure: all of it if `keep_trace` is set, else the last lines.
     pub trace: String,
 }
+
+/// The invariant that did not hold, and the details.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) invariant: Invariant,
+    pub(crate) details: String,
+}
+
+impl Broken {
+    pub(crate) fn new(invariant: Invariant, details: impl Into<String>) -> Self {
+        Self { invariant, details: details.into() }
+    }
+}
+
+/// The outcome of a step: an error if an invariant is broken.
+pub(crate) type Step = Result<(), Broken>;

@@ -9,8 +9,8 @@ use crate::{
     event::Event,
     limits,
     node::Node,
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 impl World<'_> {
@@ -132,7 +132,7 @@ impl World<'_> {
                 Ok(())
             }
             Record::GroupForgotten { id } => {
-                self.log(format_args!("n{index} forgets group {}", id.short()));
+                self.timeline.log(format_args!("n{index} forgets group {}", id.short()));
                 Ok(())
             }
         }
@@ -177,7 +177,7 @@ impl World<'_> {
         let ids = [job.task.id, job.again];
         let Some(node) = self.nodes.get(owner) else { return false };
         let Some(engine) = &node.engine else { return false };
-        let known = |id: &TaskId| engine.read(node.clock(self.now)).known(*id).is_ok();
+        let known = |id: &TaskId| engine.read(node.clock(self.timeline.now())).known(*id).is_ok();
         let over = |id: &TaskId| self.history.has_ended(id) || self.history.has_forgotten(id);
         if !ids.iter().any(over) || ids.iter().any(known) {
             return true;
@@ -208,22 +208,22 @@ impl World<'_> {
             Reason::ShuttingDown
                 if submits && self.nodes.get(index).is_some_and(|node| node.closing) =>
             {
-                self.log(format_args!("n{index} refuses job {job}: it stops"));
+                self.timeline.log(format_args!("n{index} refuses job {job}: it stops"));
                 self.later(Event::Submit { job, again: false });
                 Ok(())
             }
             Reason::QueueFull { retry_after }
                 if submits && accounts.queued + accounts.running >= most =>
             {
-                self.log(format_args!("n{index} refuses job {job}: it is full"));
-                let when = self.now + retry_after + self.rngs.callers.up_to(retry_after);
-                self.queue.push(when, Event::Submit { job, again: false });
+                self.timeline.log(format_args!("n{index} refuses job {job}: it is full"));
+                let when = self.timeline.now() + retry_after + self.rngs.callers.up_to(retry_after);
+                self.timeline.plan(when, Event::Submit { job, again: false });
                 Ok(())
             }
             Reason::DiskFull { retry_after } if submits && self.is_short(index) => {
-                self.log(format_args!("n{index} refuses job {job}: its space is taken"));
-                let when = self.now + retry_after + self.rngs.callers.up_to(retry_after);
-                self.queue.push(when, Event::Submit { job, again: false });
+                self.timeline.log(format_args!("n{index} refuses job {job}: its space is taken"));
+                let when = self.timeline.now() + retry_after + self.rngs.callers.up_to(retry_after);
+                self.timeline.plan(when, Event::Submit { job, again: false });
                 Ok(())
             }
             Reason::NotFound | Reason::Forgotten { .. }
@@ -232,7 +232,7 @@ impl World<'_> {
                     self.may_forget(index, &id) && !is_denied
                 }) =>
             {
-                self.log(format_args!("n{index} knows job {job} no longer"));
+                self.timeline.log(format_args!("n{index} knows job {job} no longer"));
                 Ok(())
             }
             reason => {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    time::Duration,
 };
 
 use meshwork_core::{
@@ -13,18 +14,16 @@ use meshwork_core::{
 use crate::{
     Ends, FaultKind, Invariant, Policies, Report, Scenario, SimRng,
     crash::Crashes,
-    event::{Event, Queue},
+    event::Event,
     groups::Batch,
     history::History,
     limits,
     links::Link,
     node::Node,
-    scenario::Broken,
+    report::{Broken, Step},
+    timeline::Timeline,
     trace::Trace,
 };
-
-/// The outcome of a step: an error if an invariant is broken.
-pub(crate) type Step = Result<(), Broken>;
 
 /// For each attempt, the number of probes in a row at which a condition held.
 pub(crate) type Seen = BTreeMap<Epoch, u32>;
@@ -41,8 +40,7 @@ pub(crate) struct Rngs {
 
 pub(crate) struct World<'h> {
     pub(crate) scenario: Scenario,
-    pub(crate) now: Time,
-    pub(crate) queue: Queue,
+    pub(crate) timeline: Timeline,
     pub(crate) nodes: Vec<Node>,
     pub(crate) links: BTreeMap<(usize, usize), Link>,
     pub(crate) next_session: u64,
@@ -65,13 +63,14 @@ pub(crate) struct World<'h> {
     pub(crate) waited: BTreeSet<TaskId>,
     /// Number of hedges that were started.
     pub(crate) hedged: u64,
-    steps: u64,
-    trace: Trace,
 }
 
 impl fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("now", &self.now).field("nodes", &self.nodes).finish()
+        f.debug_struct("World")
+            .field("now", &self.timeline.now())
+            .field("nodes", &self.nodes)
+            .finish()
     }
 }
 
@@ -93,8 +92,7 @@ impl<'h> World<'h> {
         let mut rng = SimRng::new(seed);
         Self {
             scenario: scenario.clone(),
-            now: Time::ZERO,
-            queue: Queue::default(),
+            timeline: Timeline::new(scenario.keep_trace),
             nodes: nodes(scenario, seed, &mut policies),
             links: BTreeMap::new(),
             next_session: 0,
@@ -118,8 +116,6 @@ impl<'h> World<'h> {
             distrusted: BTreeSet::new(),
             waited: BTreeSet::new(),
             hedged: 0,
-            steps: 0,
-            trace: Trace::new(scenario.keep_trace),
         }
     }
 
@@ -132,18 +128,17 @@ impl<'h> World<'h> {
             self.start(node)?;
         }
         self.link_all();
-        self.queue.push(self.now, Event::Probe);
-        let until = self.now + self.scenario.period + limits::CALM;
+        self.timeline.plan_in(Duration::ZERO, Event::Probe);
+        let until = self.timeline.now() + self.scenario.period + limits::CALM;
         let tasks = u64::try_from(self.scenario.tasks).unwrap_or(u64::MAX);
         let steps = limits::STEPS.saturating_mul(tasks.saturating_add(1_000));
         while !self.rests
-            && let Some((at, event)) = self.queue.pop()
+            && let Some((at, event)) = self.timeline.pop()
         {
-            self.steps += 1;
-            if self.steps > steps || at > until && at > until + self.held_in_vain() {
+            if self.timeline.steps() > steps || at > until && at > until + self.held_in_vain() {
                 return Err(Broken::new(Invariant::ComesToRest, self.unrest()));
             }
-            self.now = at;
+            self.timeline.advance(at);
             self.happen(event)?;
         }
         self.check_ends()
@@ -200,7 +195,7 @@ impl<'h> World<'h> {
             Event::Probe => self.probe(),
             Event::Calm => {
                 self.calm = true;
-                self.log(format_args!("calm"));
+                self.timeline.log(format_args!("calm"));
                 Ok(())
             }
         }
@@ -208,7 +203,7 @@ impl<'h> World<'h> {
 
     fn wake(&mut self, index: usize) -> Step {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        if node.wake_at > self.now {
+        if node.wake_at > self.timeline.now() {
             return Ok(());
         }
         node.wake_at = Time::NEVER;
@@ -219,7 +214,7 @@ impl<'h> World<'h> {
     /// Gives an input to a node's engine, and carries out its effects at once.
     pub(crate) fn feed(&mut self, index: usize, input: Input) -> Step {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.timeline.now());
         let Some(engine) = &mut node.engine else { return Ok(()) };
         let mut effects = Vec::new();
         engine.handle(input, clock, &mut self.rngs.engines, &mut effects);
@@ -230,7 +225,7 @@ impl<'h> World<'h> {
     pub(crate) fn settle(&mut self, index: usize) -> Step {
         self.note_stopped(index);
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.timeline.now());
         let Some(engine) = &mut node.engine else { return Ok(()) };
         // The node may die at any effect, so the engine must be back in it by then.
         let mut asked: Vec<Effect> = Vec::new();
@@ -249,23 +244,18 @@ impl<'h> World<'h> {
             return Err(Broken::new(Invariant::ComesToRest, details));
         }
         // At least a microsecond later than now: time must pass.
-        let at = node.when(timer).max(self.now + std::time::Duration::from_micros(1));
+        let at = node.when(timer).max(self.timeline.now() + Duration::from_micros(1));
         if at < node.wake_at {
             node.wake_at = at;
-            self.queue.push(at, Event::Wake { node: index });
+            self.timeline.plan(at, Event::Wake { node: index });
         }
         Ok(())
-    }
-
-    /// Adds a line to the trace.
-    pub(crate) fn log(&mut self, what: fmt::Arguments<'_>) {
-        self.trace.add(self.now, what);
     }
 
     /// Counts an injected fault, and adds it to the trace.
     pub(crate) fn count(&mut self, kind: FaultKind, what: fmt::Arguments<'_>) {
         *self.counts.entry(kind).or_default() += 1;
-        self.log(format_args!("FAULT {kind}: {what}"));
+        self.timeline.log(format_args!("FAULT {kind}: {what}"));
     }
 
     pub(crate) fn index(&self, peer: &PeerId) -> Option<usize> {
@@ -286,14 +276,18 @@ impl<'h> World<'h> {
             executions: self.history.executions(),
             hedged: self.hedged,
             crashes: self.crashes.fired,
-            virtual_time: self.now.since(Time::ZERO),
-            steps: self.steps,
-            trace_hash: self.trace.hash(),
-            trace: if self.scenario.keep_trace { self.trace.into_text() } else { String::new() },
+            virtual_time: self.timeline.now().since(Time::ZERO),
+            steps: self.timeline.steps(),
+            trace_hash: self.timeline.trace_hash(),
+            trace: if self.scenario.keep_trace {
+                self.timeline.into_trace().into_text()
+            } else {
+                String::new()
+            },
         }
     }
 
     pub(crate) fn into_trace(self) -> Trace {
-        self.trace
+        self.timeline.into_trace()
     }
 }

@@ -9,8 +9,8 @@ use meshwork_core::{
 use super::Batch;
 use crate::{
     Invariant,
-    scenario::Broken,
-    world::{Step, World},
+    report::{Broken, Step},
+    world::World,
 };
 
 impl World<'_> {
@@ -18,7 +18,7 @@ impl World<'_> {
     pub(crate) fn note_stopped(&mut self, owner: usize) {
         let Some(node) = self.nodes.get(owner) else { return };
         let Some(engine) = &node.engine else { return };
-        let clock = node.clock(self.now);
+        let clock = node.clock(self.timeline.now());
         for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
             if batch.began() && !batch.stopped {
                 batch.stopped =
@@ -67,7 +67,7 @@ impl World<'_> {
         let (owner, id, durable) = (batch.owner, batch.id, batch.durable);
         let view = self.view_group(owner, id);
         let on_disk = self.nodes.get(owner).is_some_and(|node| node.disk.is_cancelled(&id));
-        self.log(format_args!("n{owner} has cancelled group {group}: {view:?}"));
+        self.timeline.log(format_args!("n{owner} has cancelled group {group}: {view:?}"));
         // The whole group may be forgotten by now.
         let Some(view) = view else { return Ok(()) };
         let safe = !durable || on_disk;
