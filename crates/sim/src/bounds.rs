@@ -15,19 +15,18 @@ impl World<'_> {
     /// Called after each pass of a node. Checks its tables after every few passes.
     pub(crate) fn look_at_tables(&mut self, index: usize) -> Step {
         let every = limits::TABLE_PASSES + self.nodes.len();
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        node.passes += 1;
-        if node.passes < every {
+        let node = self.nodes.get_mut(index);
+        if !node.is_some_and(|node| node.is_table_check_due(every)) {
             return Ok(());
         }
-        node.passes = 0;
         self.check_bounds(index)?;
         self.check_groups(index)
     }
 
     fn check_bounds(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
-        let Some(engine) = &node.engine else { return Ok(()) };
+        let Some(process) = node.process() else { return Ok(()) };
+        let engine = process.engine();
         let (accounts, peers) = (engine.accounts(), self.nodes.len());
         let sizes = engine.sizes();
         // Unacknowledged results are bounded by their bytes; each counts at least 1 KiB.
@@ -36,10 +35,14 @@ impl World<'_> {
         // A task whose end is not on disk yet is counted, but its room is free already.
         let owned = if node.disk.is_idle() { live } else { 0 };
         let within = [
-            ("tasks", owned, node.most()),
-            ("runs", node.runs.len(), node.slots()),
+            ("tasks", owned, node.max_owned()),
+            ("runs", process.executions.len(), node.slots()),
             ("timers", sizes.timers, 2 * (live + 3 * peers) + limits::STALE_TIMERS),
-            ("groups", sizes.groups, node.most().saturating_add(node.keeps().saturating_mul(2))),
+            (
+                "groups",
+                sizes.groups,
+                node.max_owned().saturating_add(node.max_kept().saturating_mul(2)),
+            ),
             ("batches", sizes.batches, usize::try_from(node.disk.batches()).unwrap_or(usize::MAX)),
             ("held", accounts.held, most_held),
             ("results", accounts.unacked, core::UNACKED_BYTES / 1_024),

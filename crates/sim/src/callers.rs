@@ -33,7 +33,7 @@ impl World<'_> {
             if rng.chance(80)
                 && let Some(node) = self.nodes.get(1 + rng.below(self.nodes.len() - 1))
             {
-                targets.push(node.id);
+                targets.push(node.id());
             }
             self.timeline.plan(when, Event::Submit { job: number, again: false });
             if let Some(change) = &mut self.policies.tasks {
@@ -59,7 +59,7 @@ impl World<'_> {
     fn asked(&self, job: usize) -> Option<(usize, u32)> {
         let owner = self.history.jobs.get(job)?.owner;
         let node = self.nodes.get(owner).filter(|node| node.is_awake())?;
-        Some((owner, node.boot))
+        Some((owner, node.boot()))
     }
 
     fn is_lost(&self, job: usize) -> bool {

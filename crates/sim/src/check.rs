@@ -19,7 +19,7 @@ use crate::{
     history::Job,
     limits,
     links::link_of,
-    node::Node,
+    node::{Node, Process},
     report::{Broken, Step},
     world::World,
 };
@@ -30,11 +30,11 @@ impl World<'_> {
         let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
             return Ok(());
         };
-        let Some(engine) = &node.engine else { return Ok(()) };
-        let accounts = engine.accounts();
-        let (waits, live) = (accounts.queued + accounts.running, node.live.len());
-        if waits != live {
-            let details = format!("n{index} counts {waits} open tasks, but {live} are open");
+        let Some(process) = node.process() else { return Ok(()) };
+        let accounts = process.engine().accounts();
+        let (counted, open) = (accounts.queued + accounts.running, process.open().len());
+        if counted != open {
+            let details = format!("n{index} counts {counted} open tasks, but {open} are open");
             return Err(Broken::new(Invariant::Accounts, details));
         }
         if accounts.dropped_results > 0 {
@@ -87,17 +87,18 @@ impl World<'_> {
     fn attempts_at(&self, owner: usize, worker: usize) -> impl Iterator<Item = Epoch> {
         let both = self.nodes.get(owner).zip(self.nodes.get(worker));
         both.into_iter()
-            .filter_map(|(o, w)| Some((o.engine.as_ref()?, &w.id)))
-            .flat_map(|(engine, worker)| engine.read(Time::ZERO).attempts_at(worker))
+            .filter_map(|(o, w)| Some((o.engine()?, w.id())))
+            .flat_map(|(engine, worker)| engine.read(Time::ZERO).attempts_at(&worker))
     }
 
     /// Finds tasks that exceed their total time limit, at owners that are awake. Skips ends that
     /// are still being written.
     fn look_for_overdue(&self) -> Step {
         let told = |node: &Node| node.is_awake() && node.disk.is_idle();
-        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| told(node)) {
-            let Some(engine) = &node.engine else { continue };
-            for id in &node.live {
+        for (index, node) in self.nodes.iter().filter(|(_, node)| told(node)) {
+            let Some(process) = node.process() else { continue };
+            let engine = process.engine();
+            for id in process.open() {
                 let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));
                 let Some(limit) = job.and_then(|job| job.task.limits.total) else { continue };
                 let clock = node.clock(self.timeline.now());
@@ -117,7 +118,7 @@ impl World<'_> {
     /// Checks that the owner has a task at no more workers than allowed.
     pub(crate) fn check_hedged(&mut self, owner: usize, id: TaskId, attempt: u32) -> Step {
         let Some(node) = self.nodes.get(owner).filter(|_| attempt > 1) else { return Ok(()) };
-        let engine = node.engine.as_ref();
+        let engine = node.engine();
         let Some(view) =
             engine.and_then(|engine| engine.read(node.clock(self.timeline.now())).task(id))
         else {
@@ -140,17 +141,18 @@ impl World<'_> {
 
     /// Checks that a task without a target goes only to workers that its owner trusts.
     pub(crate) fn check_trust(&self, owner: usize, worker: usize, frames: &[ToWorker]) -> Step {
-        let Some(node) = self.nodes.get(owner).filter(|node| node.distrusts.contains(&worker))
-        else {
+        let process = self.nodes.process(owner);
+        let Some(distrusted) = process.map(Process::distrusted) else { return Ok(()) };
+        if !distrusted.contains(&worker) {
             return Ok(());
-        };
+        }
         for frame in frames {
             let ToWorker::Assign(work) = frame else { continue };
             let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
             if job.is_some_and(|job| job.targets.is_empty()) {
                 let details = format!(
-                    "n{owner} gives {} to n{worker}, but distrusts {:?}",
-                    work.task, node.distrusts
+                    "n{owner} gives {} to n{worker}, but distrusts {distrusted:?}",
+                    work.task
                 );
                 return Err(Broken::new(Invariant::OnlyTrusted, details));
             }
@@ -161,20 +163,21 @@ impl World<'_> {
     /// Finds tasks that wait although a worker is free for them, at two probes in a row.
     fn look_for_idlers(&mut self) -> Step {
         let mut waited = BTreeSet::new();
-        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
-            let Some(engine) = &node.engine else { continue };
+        for (index, node) in self.nodes.iter().filter(|(_, node)| node.is_awake()) {
+            let Some(process) = node.process() else { continue };
+            let engine = process.engine();
             let clock = node.clock(self.timeline.now());
-            if node.closing || engine.next_timer().is_some_and(|at| at <= clock) {
+            if process.is_closing() || engine.next_timer().is_some_and(|at| at <= clock) {
                 // The node is still placing tasks, or does not place any.
                 continue;
             }
-            for id in node.live.iter().take(limits::LOOKED_AT) {
+            for id in process.open().iter().take(limits::LOOKED_AT) {
                 let waiting = engine.read(clock).task(*id).and_then(|view| view.waiting);
                 let Some(waiting) = waiting.filter(|why| why.next_try.is_none()) else { continue };
                 let free = waiting.peers.iter().find(|(_, obstacle)| *obstacle == Obstacle::None);
                 let Some((peer, _)) = free else { continue };
                 if self.waited.contains(id) {
-                    let peer = self.index(peer);
+                    let peer = self.nodes.index(peer);
                     let details = format!("{id} waits at n{index} although n{peer:?} is free");
                     return Err(Broken::new(Invariant::NobodyIdle, details));
                 }
@@ -194,7 +197,7 @@ impl World<'_> {
                 clock = clock + limits::CALM;
                 self.tick_alone(index, clock)?;
             }
-            let engine = self.nodes.get(index).and_then(|node| node.engine.as_ref());
+            let engine = self.nodes.get(index).and_then(Node::engine);
             let sizes = engine.map(Engine::sizes).unwrap_or_default();
             if sizes != Sizes::default() {
                 let details = format!("n{index} still has {sizes:?}");
@@ -209,12 +212,9 @@ impl World<'_> {
     fn tick_alone(&mut self, index: usize, clock: Time) -> Step {
         let mut inputs = VecDeque::from([Input::Tick]);
         while let Some(input) = inputs.pop_front() {
-            let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-            let Some(engine) = &mut node.engine else { return Ok(()) };
-            let (mut asked, mut effects): (Vec<Effect>, _) = (Vec::new(), Vec::new());
-            engine.handle(input, clock, &mut self.rngs.engines, &mut effects);
-            engine.end_pass(&mut asked, clock, &mut self.rngs.engines, &mut effects);
-            for effect in asked {
+            let Some(process) = self.nodes.process_mut(index) else { return Ok(()) };
+            process.handle(input, clock, &mut self.rngs.engines);
+            for effect in process.end_pass(clock, &mut self.rngs.engines) {
                 inputs.extend(self.written(index, effect, clock)?);
             }
         }
@@ -247,20 +247,20 @@ impl World<'_> {
 
     /// Whether the two are connected and the worker holds no attempt of the owner.
     fn knows_none(&self, owner: usize, worker: usize) -> bool {
-        let Some((o, w)) = self.nodes.get(owner).zip(self.nodes.get(worker)) else {
-            return false;
-        };
+        let Some(o) = self.nodes.process(owner) else { return false };
+        let Some(w) = self.nodes.process(worker) else { return false };
+        let Some(owner_id) = self.nodes.id(owner) else { return false };
         let (name, _) = link_of(owner, worker);
-        let session = o.workers.get(&worker);
+        let session = o.sessions.to_worker(worker);
         let talks = self.links.get(&name).is_some_and(|link| {
             let slow = self.timeline.now() < link.extra_until + 2 * link.extra;
             link.carries(0) && link.carries(1) && !slow
-        }) && o.asleep.is_none()
-            && w.asleep.is_none()
-            && session
-                .is_some_and(|(session, open)| *open && w.owners.get(&owner) == Some(session));
-        let Some(theirs) = &w.engine else { return false };
-        talks && theirs.load(&o.id).held == 0 && theirs.accounts().unacked == 0
+        }) && !o.is_suspended()
+            && !w.is_suspended()
+            && session.is_some()
+            && w.sessions.to_owner(owner) == session;
+        let theirs = w.engine();
+        talks && theirs.load(&owner_id).held == 0 && theirs.accounts().unacked == 0
     }
 
     /// How long an owner may be full of tasks that only workers gone for good can run. Each keeps
@@ -268,8 +268,8 @@ impl World<'_> {
     /// little room these times add up, so the limit of a single task does not bound them.
     pub(crate) fn held_in_vain(&self) -> Duration {
         let is_gone = |worker: &PeerId| {
-            let node = self.index(worker).and_then(|index| self.nodes.get(index));
-            node.is_some_and(|node| node.gone)
+            let node = self.nodes.index(worker).and_then(|index| self.nodes.get(index));
+            node.is_some_and(|node| node.is_gone())
         };
         let in_vain = |job: &&Job| !job.targets.is_empty() && job.targets.iter().all(is_gone);
         let waits = |job: &Job| {
@@ -279,9 +279,9 @@ impl World<'_> {
         let held = |(owner, node): (usize, &Node)| {
             let jobs = self.history.jobs.iter().filter(|job| job.owner == owner);
             let all: Duration = jobs.filter(in_vain).map(waits).sum();
-            all / u32::try_from(node.most()).unwrap_or(u32::MAX).max(1)
+            all / u32::try_from(node.max_owned()).unwrap_or(u32::MAX).max(1)
         };
-        let owners = self.nodes.iter().enumerate().take(self.scenario.owners);
+        let owners = self.nodes.iter().take(self.scenario.owners);
         owners.map(held).max().unwrap_or_default()
     }
 
@@ -294,20 +294,21 @@ impl World<'_> {
                 found.push('\n');
             }
         };
-        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
-            let Some(engine) = node.engine.as_ref().filter(|_| node.is_awake()) else {
+        for (index, node) in self.nodes.iter().filter(|(_, node)| !node.is_gone()) {
+            let Some(process) = node.process().filter(|process| !process.is_suspended()) else {
                 add(format!("n{index} is down"));
                 continue;
             };
+            let engine = process.engine();
             let accounts = engine.accounts();
             let waits = accounts.queued + accounts.running;
             if (waits, accounts.held, accounts.unacked) != (0, 0, 0) {
                 add(format!("n{index}: {accounts:?}"));
             }
-            if !node.disk.is_idle() || !node.runs.is_empty() {
+            if !node.disk.is_idle() || !process.executions.is_empty() {
                 add(format!("n{index} is at work"));
             }
-            for id in &node.live {
+            for id in process.open() {
                 let view = engine.read(node.clock(self.timeline.now())).task(*id);
                 let state = view.as_ref().map(|view| &view.state);
                 let why = view.as_ref().and_then(|view| view.waiting.as_ref());
@@ -329,7 +330,7 @@ impl World<'_> {
         self.timeline.log(format_args!("at rest"));
         self.check_kept()?;
         self.check_tables()?;
-        for owner in 0..self.scenario.owners.min(self.nodes.len()) {
+        for owner in 0..self.nodes.owners() {
             self.check_known(owner)?;
             self.count_ends(owner)?;
             self.check_groups_in_memory(owner)?;
@@ -347,7 +348,7 @@ impl World<'_> {
 
     /// Checks that no worker has an unacknowledged result on its disk.
     fn check_kept(&self) -> Step {
-        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
+        for (index, node) in self.nodes.iter().filter(|(_, node)| !node.is_gone()) {
             let (_, mut kept) = node.disk.ledger().into_parts();
             if let Some((kept, _)) = kept.next() {
                 let details =

@@ -185,7 +185,7 @@ impl World<'_> {
 
     /// Kills the node during an execution. If the node died before, the crash stays planned.
     pub(crate) fn die_within(&mut self, index: usize, boot: u32, crash: CrashAt) {
-        if self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
+        if self.nodes.is_in_boot(index, boot) {
             self.die(index, crash);
         } else {
             self.crashes.ahead.push((crash, crash.time));

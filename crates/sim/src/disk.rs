@@ -36,7 +36,7 @@ pub(crate) struct Disk {
     /// Results for other owners on the medium, also kept apart from the ledger.
     results: BTreeSet<(PeerId, Epoch)>,
     /// The next fsync fails.
-    pub(crate) fail_next: bool,
+    fail_next: bool,
 }
 
 impl Disk {
@@ -97,6 +97,16 @@ impl Disk {
             self.ledger.apply(record, at, at);
         }
         Some(seq)
+    }
+
+    /// Makes the next fsync fail.
+    pub(crate) fn fail_next(&mut self) {
+        self.fail_next = true;
+    }
+
+    /// Whether the fsync that ends now fails.
+    pub(crate) fn take_failure(&mut self) -> bool {
+        std::mem::take(&mut self.fail_next)
     }
 
     /// Writes a volume of the archive. It becomes valid with the record that names it.

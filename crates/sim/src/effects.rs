@@ -9,7 +9,6 @@ use crate::{
     CrashPoint, FaultKind, Invariant, Moment,
     crash::{committed, said_by_owner, said_by_worker},
     event::{Event, Packet},
-    node::Node,
     report::{Broken, Step},
     world::World,
 };
@@ -31,7 +30,7 @@ pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
 impl World<'_> {
     pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
         for effect in effects {
-            if !self.nodes.get(node).is_some_and(Node::is_up) {
+            if !self.nodes.is_up(node) {
                 // The node died at one of the effects.
                 return Ok(());
             }
@@ -39,14 +38,14 @@ impl World<'_> {
                 Effect::Persist { seq, records } => self.persist(node, seq, records)?,
                 Effect::Archive { volume, tasks } => self.write_volume(node, *volume, tasks),
                 Effect::OpenSession { peer } => {
-                    if let Some(worker) = self.index(&peer) {
+                    if let Some(worker) = self.nodes.index(&peer) {
                         self.open_session(node, worker);
                     }
                 }
                 Effect::ToWorker { peer, frames } => self.send_to_worker(node, &peer, frames)?,
                 Effect::ToOwner { peer, frames } => self.send_to_owner(node, &peer, frames),
                 Effect::Execute { run, owner, work } => {
-                    let owner = self.index(&owner);
+                    let owner = self.nodes.index(&owner);
                     if let Some(owner) = owner.filter(|_| !self.dies(node, B5, Moment::Before)) {
                         self.execute(node, run.0, owner, *work)?;
                         self.dies(node, B5, Moment::After);
@@ -76,9 +75,9 @@ impl World<'_> {
         }
         self.history.seen(id, state)?;
         if state.is_terminal()
-            && let Some(node) = self.nodes.get_mut(index)
+            && let Some(process) = self.nodes.process_mut(index)
         {
-            node.live.remove(&id);
+            process.task_ended(&id);
         }
         if chosen {
             self.dies(index, A4, Moment::After);
@@ -118,14 +117,14 @@ impl World<'_> {
 
     fn write_volume(&mut self, index: usize, volume: Volume, tasks: Vec<ArchivedTask>) {
         let Some(node) = self.nodes.get_mut(index) else { return };
-        let (first, boot) = (volume.first, node.boot);
+        let (first, boot) = (volume.first, node.boot());
         node.disk.write(volume, tasks);
         let takes = self.rngs.disks.millis(0, 2_000);
         self.timeline.plan_in(takes, Event::Archived { node: index, boot, first });
     }
 
     pub(crate) fn on_archived(&mut self, index: usize, boot: u32, first: u64) -> Step {
-        if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
+        if !self.nodes.is_in_boot(index, boot) {
             return Ok(());
         }
         self.timeline.log(format_args!("n{index} has archived from {first} on"));
@@ -138,21 +137,20 @@ impl World<'_> {
         if !node.disk.start() {
             return;
         }
-        let takes = if self.timeline.now() < node.slow_until {
+        let takes = if node.is_disk_slow(self.timeline.now()) {
             self.rngs.disks.millis(200, 4_000)
         } else {
             self.rngs.disks.up_to(self.scenario.fsync)
         };
-        let boot = node.boot;
+        let boot = node.boot();
         self.timeline.plan_in(takes, Event::Fsynced { node: index, boot });
     }
 
     pub(crate) fn on_fsynced(&mut self, index: usize, boot: u32) -> Step {
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_up() && node.boot == boot)
-        else {
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_in_boot(boot)) else {
             return Ok(());
         };
-        if std::mem::take(&mut node.disk.fail_next) && !self.calm {
+        if node.disk.take_failure() && !self.calm {
             self.count(FaultKind::FailedDisk, format_args!("n{index}"));
             // A failed fsync may have reached the medium or not.
             let reached = self.rngs.disks.chance(500);
@@ -177,15 +175,16 @@ impl World<'_> {
     }
 
     fn send_to_worker(&mut self, owner: usize, peer: &PeerId, frames: Vec<ToWorker>) -> Step {
-        let Some(worker) = self.index(peer) else { return Ok(()) };
+        let Some(worker) = self.nodes.index(peer) else { return Ok(()) };
         for frame in &frames {
             if let ToWorker::Ack(epoch) = frame {
                 self.check_acknowledged(owner, worker, *epoch)?;
             }
         }
         // The end of a closed session is reported separately.
-        let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
-        let Some((session, true)) = open.copied() else { return Ok(()) };
+        let process = self.nodes.process(owner);
+        let session = process.and_then(|process| process.sessions.to_worker(worker));
+        let Some(session) = session else { return Ok(()) };
         self.check_trust(owner, worker, &frames)?;
         if frames.iter().any(|frame| matches!(frame, ToWorker::Assign(_))) {
             self.believed.entry((owner, worker)).or_default();
@@ -201,9 +200,10 @@ impl World<'_> {
     }
 
     fn send_to_owner(&mut self, worker: usize, peer: &PeerId, frames: Vec<ToOwner>) {
-        let Some(owner) = self.index(peer) else { return };
-        let open = self.nodes.get(worker).and_then(|node| node.owners.get(&owner));
-        let Some(session) = open.copied() else { return };
+        let Some(owner) = self.nodes.index(peer) else { return };
+        let process = self.nodes.process(worker);
+        let session = process.and_then(|process| process.sessions.to_owner(owner));
+        let Some(session) = session else { return };
         let points = if self.watches_points() { said_by_worker(&frames) } else { Vec::new() };
         if self.dies(worker, &points, Moment::Before) {
             return;
@@ -221,7 +221,7 @@ impl World<'_> {
         let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
         let boot = call.boot;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        if node.boot != boot {
+        if node.boot() != boot {
             let details = format!("call {} of boot {boot} is answered by a later boot", token.0);
             return Err(Broken::new(Invariant::NoFalseBlame, details));
         }
@@ -244,9 +244,9 @@ impl World<'_> {
         match reply {
             Reply::Accepted { id } => {
                 self.check_safe(index, &id, false, "answer")?;
-                let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+                let Some(process) = self.nodes.process_mut(index) else { return Ok(()) };
                 if !self.history.has_ended(&id) {
-                    node.live.insert(id);
+                    process.task_accepted(id);
                 }
                 self.timeline.log(format_args!(
                     "n{index} accepts {} for call {}",
@@ -284,10 +284,8 @@ impl World<'_> {
                 self.told(index, token, Reply::Ended { id, end })
             }
             Reply::Ended { id, end } => {
-                if let Some(engine) =
-                    self.nodes.get_mut(index).and_then(|node| node.engine.as_mut())
-                {
-                    engine.note_read(id);
+                if let Some(process) = self.nodes.process_mut(index) {
+                    process.note_read(id);
                 }
                 let state = end.state();
                 self.timeline.log(format_args!(
@@ -309,7 +307,7 @@ impl World<'_> {
             return true;
         }
         let job = self.history.job_of(id).and_then(|job| self.history.jobs.get(job));
-        let worker = worker.and_then(|worker| self.index(worker));
+        let worker = worker.and_then(|worker| self.nodes.index(worker));
         job.zip(worker).is_some_and(|(job, worker)| {
             !job.targets.is_empty() && self.distrusted.contains(&(worker, job.owner))
         })
@@ -332,9 +330,9 @@ impl World<'_> {
             TaskEnd::Cancelled { .. } => return self.check_member_end(id, end),
             TaskEnd::Expired { .. } => return Ok(()),
         };
-        let worker = self.index(&result.worker);
+        let worker = self.nodes.index(&result.worker);
         let honest =
-            worker.and_then(|worker| self.nodes.get(worker)).is_none_or(|node| node.honest);
+            worker.and_then(|worker| self.nodes.get(worker)).is_none_or(|node| node.is_honest());
         let produced = worker.is_some_and(|worker| {
             self.history.has_produced(id, worker, result.attempt, &result.output)
         });

@@ -18,7 +18,7 @@ use crate::{
     event::Event,
     history::Job,
     limits,
-    node::Node,
+    node::{Node, Process},
     report::{Broken, Step},
     world::World,
 };
@@ -138,7 +138,7 @@ impl World<'_> {
             self.later(Event::HandIn { group, again });
             return Ok(());
         };
-        let (boot, most) = (node.boot, node.most().min(limits::CHUNK));
+        let (boot, most) = (node.boot(), node.max_owned().min(limits::CHUNK));
         let known = self.view_group(owner, id).is_some();
         let back = if again && known { self.rngs.callers.below(next as usize + 1) } else { 0 };
         let from = next as usize - back;
@@ -201,8 +201,10 @@ impl World<'_> {
             self.check_safe(owner, &id, false, "answer")?;
             let ended = self.history.has_ended(&id);
             let Some(node) = self.nodes.get_mut(owner).filter(|_| !ended) else { continue };
-            if node.disk.has(&id) != Some(Kept::Forgotten) {
-                node.live.insert(id);
+            if node.disk.has(&id) != Some(Kept::Forgotten)
+                && let Some(process) = node.process_mut()
+            {
+                process.task_accepted(id);
             }
         }
         self.timeline.log(format_args!("n{owner} accepts group {group} up to {end}"));
@@ -221,7 +223,8 @@ impl World<'_> {
         let (owner, id, next) = (batch.owner, batch.id, batch.next);
         let view = self.view_group(owner, id);
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
-        let (few, closing) = (node.most() < limits::KEPT, node.closing);
+        let few = node.max_owned() < limits::KEPT;
+        let closing = node.process().is_some_and(Process::is_closing);
         let is_short = self.is_short(owner);
         let known = view.is_some();
         let stop = view.and_then(|view| view.stop);
@@ -331,7 +334,7 @@ impl World<'_> {
             return Ok(());
         }
         let awake = self.nodes.get(owner).filter(|node| node.is_awake());
-        let Some(boot) = awake.filter(|_| batch.began()).map(|node| node.boot) else {
+        let Some(boot) = awake.filter(|_| batch.began()).map(|node| node.boot()) else {
             self.later(Event::CancelGroup { group });
             return Ok(());
         };
@@ -348,6 +351,6 @@ impl World<'_> {
 
     fn view_group(&self, owner: usize, id: GroupId) -> Option<GroupView> {
         let node = self.nodes.get(owner)?;
-        node.engine.as_ref()?.read(node.clock(self.timeline.now())).group(id)
+        node.engine()?.read(node.clock(self.timeline.now())).group(id)
     }
 }

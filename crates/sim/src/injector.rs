@@ -26,8 +26,9 @@ impl World<'_> {
         let lies = self.scenario.faults.lies > 0 && self.rngs.faults.chance(500);
         if let Some(last) = self.nodes.last_mut()
             && self.scenario.nodes > self.scenario.owners
+            && lies
         {
-            last.honest = !lies;
+            last.make_dishonest();
         }
         // Faults that begin last take effect before the calm.
         let calm = self.scenario.period + Duration::from_secs(5);
@@ -45,15 +46,17 @@ impl World<'_> {
             FaultKind::WorkerCrash => return self.crash(worker, kind),
             FaultKind::OwnerCrash => return self.crash(owner, kind),
             FaultKind::WorkerGone => {
-                let mut others = self.nodes.iter().enumerate().skip(owners);
-                if others.any(|(index, node)| index != worker && node.honest && !node.gone) {
+                let is_left = |index: usize, node: &Node| {
+                    index != worker && node.is_honest() && !node.is_gone()
+                };
+                if self.nodes.iter().skip(owners).any(|(index, node)| is_left(index, node)) {
                     return self.crash(worker, kind);
                 }
             }
             FaultKind::Drain => return self.drain(any, true),
             FaultKind::Stop => return self.stop_node(any),
-            FaultKind::WorkerVanished => self.mark(worker, |node| node.vanish_next = true),
-            FaultKind::WorkerStall => self.mark(worker, |node| node.stall_next = true),
+            FaultKind::WorkerVanished => self.mark(worker, Node::vanish_next),
+            FaultKind::WorkerStall => self.mark(worker, Node::stall_next),
             FaultKind::ConnectionLost => self.lose_connection(),
             FaultKind::SessionReset => return self.reset_session(),
             FaultKind::Partition => self.partition(any),
@@ -62,9 +65,9 @@ impl World<'_> {
             FaultKind::SlowDisk => {
                 let until = self.timeline.now() + self.rngs.faults.millis(1_000, 8_000);
                 self.count(kind, format_args!("n{any} until {until}"));
-                self.mark(any, |node| node.slow_until = until);
+                self.mark(any, |node| node.slow_disk(until));
             }
-            FaultKind::FailedDisk => self.mark(any, |node| node.disk.fail_next = true),
+            FaultKind::FailedDisk => self.mark(any, |node| node.disk.fail_next()),
             FaultKind::Distrust => return self.distrust(),
             FaultKind::ClockJump => self.suspend(any),
             // These faults are injected into frames.
@@ -94,15 +97,16 @@ impl World<'_> {
 
     fn reset_session(&mut self) -> Step {
         let mut open = Vec::new();
-        for (owner, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
-            let sessions = node.workers.iter().filter(|(_, (_, open))| *open);
-            open.extend(sessions.map(|(worker, (session, _))| (owner, *worker, *session)));
+        for (owner, node) in self.nodes.iter().filter(|(_, node)| node.is_awake()) {
+            let Some(process) = node.process() else { continue };
+            let sessions = process.sessions.to_workers();
+            open.extend(sessions.map(|(worker, session)| (owner, worker, session)));
         }
         let Some(picked) = open.get(self.rngs.faults.below(open.len())) else { return Ok(()) };
         let (owner, worker, session) = *picked;
         self.count(FaultKind::SessionReset, format_args!("n{owner} n{worker} {session}"));
-        let here = self.nodes.get(worker).filter(|node| node.is_awake());
-        let both = here.is_some_and(|node| node.owners.get(&owner) == Some(&session));
+        let here = self.nodes.process(worker).filter(|process| !process.is_suspended());
+        let both = here.is_some_and(|process| process.sessions.to_owner(owner) == Some(session));
         if both && self.rngs.faults.chance(500) {
             return self.close_as_worker(worker, owner, session);
         }
@@ -149,9 +153,11 @@ impl World<'_> {
     fn suspend(&mut self, index: usize) {
         let slept = self.rngs.faults.millis(200, 20_000);
         let counted = self.rngs.faults.chance(500);
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else { return };
-        node.asleep = Some(Vec::new());
-        let boot = node.boot;
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        if !node.suspend() {
+            return;
+        }
+        let boot = node.boot();
         let how = if counted { "its clock jumps" } else { "its clock stands still" };
         self.count(FaultKind::ClockJump, format_args!("n{index} for {slept:?}, {how}"));
         self.timeline.plan_in(slept, Event::Resume { node: index, boot, slept, counted });
@@ -162,7 +168,7 @@ impl World<'_> {
         let Some((a, b)) = self.some_link() else { return Ok(()) };
         let (node, peer) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
         let until = self.timeline.now() + self.rngs.faults.millis(500, 15_000);
-        if !self.nodes.get(node).is_some_and(Node::is_awake) {
+        if !self.nodes.is_awake(node) {
             return Ok(());
         }
         self.count(FaultKind::Distrust, format_args!("n{peer} by n{node} until {until}"));
@@ -173,17 +179,17 @@ impl World<'_> {
 
     /// Sets whether a node trusts a peer, and with it the advert for that peer.
     pub(crate) fn trust(&mut self, node: usize, peer: usize, trusted: bool) -> Step {
-        let Some(id) = self.nodes.get(peer).map(|peer| peer.id) else { return Ok(()) };
+        let Some(id) = self.nodes.id(peer) else { return Ok(()) };
         let Some(here) = self.nodes.get_mut(node).filter(|node| node.is_awake()) else {
             return Ok(());
         };
+        // A peer that is not trusted receives no offer: it learns of it from a refusal.
+        if let Some(process) = here.process_mut() {
+            process.set_trusted(peer, trusted);
+        }
         if trusted {
-            here.distrusts.remove(&peer);
             let hello = Packet::Hello(Box::new(here.advert_for(peer)));
             self.send(node, peer, hello);
-        } else {
-            // No offer is sent: the peer learns of it from a refusal.
-            here.distrusts.insert(peer);
         }
         self.feed(node, Input::Trust { peer: id, trusted })?;
         self.settle(node)
@@ -192,7 +198,7 @@ impl World<'_> {
     /// Kills a marked worker, now that it has sent its result.
     pub(crate) fn vanish(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
-        if std::mem::take(&mut node.vanish_next) && !self.calm {
+        if node.take_vanishing() && !self.calm {
             let kind = FaultKind::WorkerVanished;
             self.timeline.plan_in(Duration::ZERO, Event::Crash { node: index, kind });
         }
@@ -232,7 +238,7 @@ impl World<'_> {
         if self.calm {
             return frames;
         }
-        let honest = self.nodes.get(worker).is_none_or(|node| node.honest);
+        let honest = self.nodes.get(worker).is_none_or(|node| node.is_honest());
         let (twice, lies) = (self.scenario.faults.results_twice, self.scenario.faults.lies);
         let mut said = Vec::with_capacity(frames.len());
         for frame in frames {

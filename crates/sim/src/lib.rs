@@ -40,6 +40,7 @@ mod limits;
 mod links;
 mod makespan;
 mod node;
+mod nodes;
 mod policies;
 mod report;
 mod rng;

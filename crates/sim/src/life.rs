@@ -1,6 +1,6 @@
 //! The life of nodes: they start, run attempts, are suspended, and die.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use meshwork_core::{
     Assignment, AttemptEnd, FailureCode, Reason, TaskFailure, TaskId, Time,
@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     history::same_end,
     limits,
-    node::{Node, Run},
+    node::Execution,
     report::{Broken, Step},
     world::World,
 };
@@ -22,26 +22,24 @@ const B7: &[CrashPoint] = &[CrashPoint::B7];
 impl World<'_> {
     /// A node starts from its disk.
     pub(crate) fn start(&mut self, index: usize) -> Step {
-        let peers: Vec<_> = self
-            .linked_with(index)
-            .filter_map(|peer| self.nodes.get(peer))
-            .map(|node| node.id)
-            .collect();
+        let linked = self.nodes.linked_with(index);
+        let peers: Vec<_> = linked.filter_map(|peer| self.nodes.id(peer)).collect();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.timeline.now());
-        let mut engine = node.boot();
+        let mut engine = node.next_boot();
         let mut ledger = node.disk.ledger();
         let archived = ledger.archived_len();
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
         engine.restore_archive(&mut ledger).map_err(lost)?;
         let (tasks, kept) = ledger.into_parts();
         let (restored, results) = (tasks.len(), kept.len());
+        let mut open = BTreeSet::new();
         for task in tasks {
             let id = task.task.id;
             match &task.ended {
                 Some(ended) => self.history.restored(id, &ended.end)?,
                 None => {
-                    node.live.insert(id);
+                    open.insert(id);
                 }
             }
             engine.restore(task, clock).map_err(lost)?;
@@ -49,8 +47,8 @@ impl World<'_> {
         for (kept, at) in kept {
             engine.restore_kept(kept, at, clock).map_err(lost)?;
         }
-        let boot = node.boot;
-        node.engine = Some(engine);
+        let boot = node.boot();
+        node.start(engine, open);
         self.timeline.log(format_args!(
             "n{index} starts, boot {boot}: {restored} tasks, {results} results, {archived} archived"
         ));
@@ -64,7 +62,7 @@ impl World<'_> {
 
     pub(crate) fn restart(&mut self, node: usize) -> Step {
         self.start(node)?;
-        for peer in self.linked_with(node) {
+        for peer in self.nodes.linked_with(node) {
             self.try_connect(node, peer);
         }
         self.come_back(node)
@@ -73,7 +71,7 @@ impl World<'_> {
     /// Checks that a started node knows all answered tasks, and that reported ends are unchanged.
     pub(crate) fn check_known(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
-        let Some(engine) = node.engine.as_ref().filter(|_| index < self.scenario.owners) else {
+        let Some(engine) = node.engine().filter(|_| index < self.scenario.owners) else {
             return Ok(());
         };
         // A node must not deny a task that it has only forgotten.
@@ -87,7 +85,7 @@ impl World<'_> {
                 if self.may_forget(index, &id) && !denied(id) {
                     continue;
                 }
-                let details = format!("n{index}, boot {}, does not know {id}", node.boot);
+                let details = format!("n{index}, boot {}, does not know {id}", node.boot());
                 return Err(Broken::new(Invariant::AnsweredIsKnown, details));
             };
             match (&job.end, view.end) {
@@ -105,7 +103,7 @@ impl World<'_> {
 
     /// A node dies, and restarts unless it is gone for good.
     pub(crate) fn crash(&mut self, index: usize, kind: FaultKind) -> Step {
-        if !self.nodes.get(index).is_some_and(|node| node.is_up()) {
+        if !self.nodes.is_up(index) {
             return Ok(());
         }
         self.count(kind, format_args!("n{index}"));
@@ -117,7 +115,7 @@ impl World<'_> {
         self.kill(index, reached);
         self.abandon(index, slowly);
         if let Some(node) = self.nodes.get_mut(index) {
-            node.gone = true;
+            node.leave();
         }
         Ok(())
     }
@@ -128,8 +126,10 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else {
             return Ok(());
         };
-        node.closing = true;
-        let boot = node.boot;
+        let boot = node.boot();
+        if let Some(process) = node.process_mut() {
+            process.close();
+        }
         let grace = if self.rngs.faults.chance(300) { 0 } else { 10_000 };
         let until = self.timeline.now() + self.rngs.faults.millis(0, grace);
         self.count(FaultKind::Stop, format_args!("n{index} until {until}"));
@@ -141,8 +141,8 @@ impl World<'_> {
 
     /// Checks whether a node that is to stop can stop now.
     pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
-        let node = self.nodes.get(index).filter(|node| node.is_awake() && node.boot == boot);
-        let Some(engine) = node.and_then(|node| node.engine.as_ref()) else { return Ok(()) };
+        let node = self.nodes.get(index).filter(|node| node.is_awake() && node.is_in_boot(boot));
+        let Some(engine) = node.and_then(|node| node.engine()) else { return Ok(()) };
         if self.timeline.now() < until && engine.is_at_work() {
             let look = self.timeline.now() + limits::STOP_LOOK;
             self.timeline.plan(look, Event::Stopping { node: index, boot, until });
@@ -157,7 +157,7 @@ impl World<'_> {
 
     /// The node has stopped, unless it was killed meanwhile.
     pub(crate) fn stopped(&mut self, index: usize, boot: u32) -> Step {
-        if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
+        if !self.nodes.is_in_boot(index, boot) {
             return Ok(());
         }
         self.timeline.log(format_args!("n{index} has stopped"));
@@ -167,7 +167,7 @@ impl World<'_> {
 
     /// A node takes no work for a while.
     pub(crate) fn drain(&mut self, index: usize, on: bool) -> Step {
-        if !self.nodes.get(index).is_some_and(Node::is_awake) {
+        if !self.nodes.is_awake(index) {
             return Ok(());
         }
         if on {
@@ -200,8 +200,7 @@ impl World<'_> {
         }
         self.lose_groups(index);
         if let Some(node) = self.nodes.get_mut(index) {
-            let clock = node.clock(now);
-            node.lose(reached, clock);
+            node.kill(reached, now);
         }
     }
 
@@ -214,20 +213,16 @@ impl World<'_> {
         counted: bool,
     ) -> Step {
         // The node may have been killed, and its next boot suspended: that one resumes later.
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
-            return Ok(());
-        };
-        let Some(waiting) = node.asleep.take() else { return Ok(()) };
-        if !counted {
-            node.stood_still(slept);
-        }
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let uncounted = if counted { Duration::ZERO } else { slept };
+        let Some(waiting) = node.resume(boot, uncounted) else { return Ok(()) };
         self.timeline.log(format_args!("n{index} goes on"));
         for event in waiting {
             self.happen(event)?;
         }
         // Its timers may be due now, or later than planned.
-        if let Some(node) = self.nodes.get_mut(index) {
-            node.wake_at = Time::NEVER;
+        if let Some(process) = self.nodes.process_mut(index) {
+            process.forget_wake();
         }
         self.feed(index, Input::Tick)?;
         self.settle(index)
@@ -242,8 +237,8 @@ impl World<'_> {
         work: Assignment,
     ) -> Step {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let boot = node.boot;
-        let stalled = std::mem::take(&mut node.stall_next);
+        let boot = node.boot();
+        let stalled = node.take_stall();
         self.history.started(boot, owner, work.epoch, (index, work.task, work.attempt))?;
         self.check_hedged(owner, work.task, work.attempt)?;
         let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
@@ -264,9 +259,9 @@ impl World<'_> {
         }
         let (epoch, task, attempt) = (work.epoch, work.task, work.attempt);
         let (began, ends) = (self.timeline.now(), self.timeline.now() + takes);
-        let entry = Run { owner, epoch, task, attempt, began, ends, end, stalled };
-        if let Some(node) = self.nodes.get_mut(index) {
-            node.runs.insert(run, entry);
+        let execution = Execution { owner, epoch, task, attempt, began, ends, end, stalled };
+        if let Some(process) = self.nodes.process_mut(index) {
+            process.executions.begin(run, execution);
         }
         if stalled {
             self.count(FaultKind::WorkerStall, format_args!("n{index} {epoch} of n{owner}"));
@@ -282,26 +277,26 @@ impl World<'_> {
     pub(crate) fn stop(&mut self, index: usize, run: u64) {
         let soon = self.timeline.now() + self.rngs.handlers.millis(0, limits::STOP_MS);
         let Some(node) = self.nodes.get_mut(index) else { return };
-        let boot = node.boot;
-        let Some(entry) = node.runs.get_mut(&run) else { return };
-        if entry.stalled || entry.ends <= soon {
+        let boot = node.boot();
+        let Some(process) = node.process_mut() else { return };
+        if !process.executions.stop(run, soon) {
             return;
         }
-        entry.ends = soon;
-        entry.end = AttemptEnd::Cancelled;
         self.timeline.plan(soon, Event::RunEnds { node: index, boot, run });
     }
 
     pub(crate) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
-            return Ok(());
-        };
-        if !node.runs.contains_key(&run) || self.dies(index, B7, Moment::Before) {
+        let process = self.nodes.process(index).filter(|_| self.nodes.is_in_boot(index, boot));
+        if !process.is_some_and(|process| process.executions.has(run))
+            || self.dies(index, B7, Moment::Before)
+        {
             return Ok(());
         }
-        let entry = self.nodes.get_mut(index).and_then(|node| node.runs.remove(&run));
-        let Some(entry) = entry else { return Ok(()) };
-        let Run { owner, epoch, task, attempt, began, ends, end, stalled: _ } = entry;
+        let process = self.nodes.process_mut(index);
+        let Some(execution) = process.and_then(|process| process.executions.end(run)) else {
+            return Ok(());
+        };
+        let Execution { owner, epoch, task, attempt, began, ends, end, stalled: _ } = execution;
         self.history.finished(index, owner, epoch);
         if let AttemptEnd::Output(output) = &end {
             self.history.produced(task, index, attempt, output.clone());

@@ -9,6 +9,7 @@ use crate::{
     crash::{heard_by_owner, heard_by_worker},
     event::{Event, Packet},
     limits,
+    node::Node,
     report::Step,
     said::{OwnerSays, WorkerSays},
     world::World,
@@ -65,20 +66,13 @@ impl Link {
 impl World<'_> {
     /// Links every owner with all nodes. Workers do not talk to each other.
     pub(crate) fn link_all(&mut self) {
-        for a in 0..self.scenario.owners.min(self.nodes.len()) {
+        for a in 0..self.nodes.owners() {
             for b in a + 1..self.nodes.len() {
                 let link = Link { noticed: [true, true], ..Link::default() };
                 self.links.insert((a, b), link);
                 self.try_connect(a, b);
             }
         }
-    }
-
-    /// The nodes that are linked with `node`.
-    pub(crate) fn linked_with(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
-        let owners = self.scenario.owners.min(self.nodes.len());
-        let peers = if node < owners { self.nodes.len() } else { owners };
-        (0..peers).filter(move |peer| *peer != node)
     }
 
     /// Plans to connect, unless a try is planned already.
@@ -93,9 +87,9 @@ impl World<'_> {
     }
 
     pub(crate) fn connect(&mut self, a: usize, b: usize) -> Step {
-        let gone = |node: usize| self.nodes.get(node).is_none_or(|node| node.gone);
-        let awake = |node: usize| self.nodes.get(node).is_some_and(|node| node.is_awake());
-        let (gone, awake) = (gone(a) || gone(b), awake(a) && awake(b));
+        let gone = |node: usize| self.nodes.get(node).is_none_or(Node::is_gone);
+        let gone = gone(a) || gone(b);
+        let awake = self.nodes.is_awake(a) && self.nodes.is_awake(b);
         let Some(link) = self.links.get_mut(&(a.min(b), a.max(b))) else { return Ok(()) };
         link.trying = false;
         if gone || link.up || link.noticed != [true, true] {
@@ -143,7 +137,7 @@ impl World<'_> {
 
     /// A process has died: closes all its connections.
     pub(crate) fn abandon(&mut self, node: usize, slowly: bool) {
-        for peer in self.linked_with(node) {
+        for peer in self.nodes.linked_with(node) {
             let flushed = self.cut(node, peer, slowly) && !slowly;
             let (name, side) = link_of(node, peer);
             if let Some(link) = self.links.get_mut(&name) {
@@ -162,10 +156,13 @@ impl World<'_> {
         }
         at(&mut link.noticed, side, true);
         self.timeline.log(format_args!("n{node} notices that n{peer} is gone"));
-        let Some(id) = self.nodes.get(peer).map(|node| node.id) else { return Ok(()) };
-        let Some(here) = self.nodes.get_mut(node) else { return Ok(()) };
-        here.workers.remove(&peer);
-        if here.owners.remove(&peer).is_some() {
+        let Some(id) = self.nodes.id(peer) else { return Ok(()) };
+        let mut had_owner = false;
+        if let Some(process) = self.nodes.process_mut(node) {
+            process.sessions.close_to_worker(peer);
+            had_owner = process.sessions.close_to_owner(peer);
+        }
+        if had_owner {
             self.feed(node, Input::OwnerSessionLost { peer: id })?;
         }
         self.feed(node, Input::PeerGone { peer: id })?;
@@ -202,11 +199,12 @@ impl World<'_> {
         let (name, side) = link_of(from, to);
         let Some(link) = self.links.get(&name) else { return Ok(()) };
         let arrives = link.up || (is(link.died, side) && !is(link.noticed, 1 - side));
-        let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
-        let Some(node) = self.nodes.get_mut(to) else { return Ok(()) };
-        if !arrives || link.connection != connection || !node.is_up() {
+        let Some(peer) = self.nodes.id(from) else { return Ok(()) };
+        let Some(process) = self.nodes.process_mut(to) else { return Ok(()) };
+        if !arrives || link.connection != connection {
             return Ok(());
         }
+        let sessions = &mut process.sessions;
         match packet {
             Packet::Hello(advert) => {
                 self.feed(to, Input::PeerReady { peer, advert: *advert })?;
@@ -218,31 +216,28 @@ impl World<'_> {
                 }
             }
             Packet::Open { session } => {
-                node.owners.insert(from, session);
+                sessions.accept(from, session);
                 self.timeline.log(format_args!("n{to} is a worker of n{from}, session {session}"));
                 self.send(to, from, Packet::Opened { session });
                 self.feed(to, Input::OwnerSession { peer })?;
             }
             Packet::Opened { session } => {
-                if node.workers.get(&from) != Some(&(session, false)) {
+                if !sessions.on_accepted(from, session) {
                     return Ok(());
                 }
-                node.workers.insert(from, (session, true));
                 self.timeline.log(format_args!("n{to} is the owner of n{from}, session {session}"));
                 self.feed(to, Input::WorkerSession { peer })?;
             }
             Packet::OwnerReset { session } => {
-                if node.owners.get(&from) != Some(&session) {
+                if !sessions.on_closed_by_owner(from, session) {
                     return Ok(());
                 }
-                node.owners.remove(&from);
                 self.feed(to, Input::OwnerSessionLost { peer })?;
             }
             Packet::WorkerReset { session } => {
-                if node.workers.get(&from).map(|(open, _)| *open) != Some(session) {
+                if !sessions.on_closed_by_worker(from, session) {
                     return Ok(());
                 }
-                node.workers.remove(&from);
                 self.feed(to, Input::WorkerSessionLost { peer })?;
             }
             Packet::ToWorker { session, frames } => self.hear_owner(from, to, session, frames)?,
@@ -252,8 +247,9 @@ impl World<'_> {
     }
 
     fn hear_owner(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToWorker>) -> Step {
-        let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
-        if self.nodes.get(to).and_then(|node| node.owners.get(&from)) != Some(&session) {
+        let Some(peer) = self.nodes.id(from) else { return Ok(()) };
+        let process = self.nodes.process(to);
+        if process.and_then(|process| process.sessions.to_owner(from)) != Some(session) {
             return Ok(());
         }
         for frame in &frames {
@@ -272,9 +268,9 @@ impl World<'_> {
     }
 
     fn hear_worker(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToOwner>) -> Step {
-        let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
-        let open = self.nodes.get(to).and_then(|node| node.workers.get(&from));
-        if open != Some(&(session, true)) {
+        let Some(peer) = self.nodes.id(from) else { return Ok(()) };
+        let process = self.nodes.process(to);
+        if process.and_then(|process| process.sessions.to_worker(from)) != Some(session) {
             return Ok(());
         }
         for frame in &frames {
@@ -302,8 +298,8 @@ impl World<'_> {
         if !self.watches_points() {
             return Vec::new();
         }
-        let Some(node) = self.nodes.get_mut(worker) else { return Vec::new() };
-        heard_by_worker(frames, |epoch| !node.handed.insert((owner, epoch)))
+        let Some(process) = self.nodes.process_mut(worker) else { return Vec::new() };
+        heard_by_worker(frames, |epoch| process.knows_assignment(owner, epoch))
     }
 
     /// An owner opens a session. It fails soon without a connection.
@@ -313,16 +309,16 @@ impl World<'_> {
         let (name, side) = link_of(owner, worker);
         let connected =
             self.links.get(&name).is_some_and(|link| link.up && !is(link.noticed, side));
-        let Some(node) = self.nodes.get_mut(owner) else { return };
-        node.workers.insert(worker, (session, false));
+        let Some(process) = self.nodes.process_mut(owner) else { return };
+        process.sessions.ask(worker, session);
         let wait = if connected { limits::SESSION_TIMEOUT } else { self.rngs.links.millis(1, 20) };
         self.timeline.plan_in(wait, Event::SessionTimeout { owner, worker, session });
         self.send(owner, worker, Packet::Open { session });
     }
 
     pub(crate) fn on_session_timeout(&mut self, owner: usize, worker: usize, session: u64) -> Step {
-        let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
-        if open != Some(&(session, false)) {
+        let process = self.nodes.process(owner);
+        if !process.is_some_and(|process| process.sessions.is_asking(worker, session)) {
             return Ok(());
         }
         self.close_as_owner(owner, worker, session)
@@ -330,9 +326,9 @@ impl World<'_> {
 
     /// The owner's side of a session closes.
     pub(crate) fn close_as_owner(&mut self, owner: usize, worker: usize, session: u64) -> Step {
-        let Some(peer) = self.nodes.get(worker).map(|node| node.id) else { return Ok(()) };
-        let Some(node) = self.nodes.get_mut(owner) else { return Ok(()) };
-        node.workers.remove(&worker);
+        let Some(peer) = self.nodes.id(worker) else { return Ok(()) };
+        let Some(process) = self.nodes.process_mut(owner) else { return Ok(()) };
+        process.sessions.close_to_worker(worker);
         self.send(owner, worker, Packet::OwnerReset { session });
         self.feed(owner, Input::WorkerSessionLost { peer })?;
         self.settle(owner)
@@ -340,9 +336,9 @@ impl World<'_> {
 
     /// The worker's side of a session closes.
     pub(crate) fn close_as_worker(&mut self, worker: usize, owner: usize, session: u64) -> Step {
-        let Some(peer) = self.nodes.get(owner).map(|node| node.id) else { return Ok(()) };
-        let Some(node) = self.nodes.get_mut(worker) else { return Ok(()) };
-        node.owners.remove(&owner);
+        let Some(peer) = self.nodes.id(owner) else { return Ok(()) };
+        let Some(process) = self.nodes.process_mut(worker) else { return Ok(()) };
+        process.sessions.close_to_owner(owner);
         self.send(worker, owner, Packet::WorkerReset { session });
         self.feed(worker, Input::OwnerSessionLost { peer })?;
         self.settle(worker)

@@ -1,110 +1,68 @@
-//! One node: its engine while it is up, its disk, its clock, its executions and sessions.
+//! One node: its disk, its clock, and its process while it is up.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use meshwork_core::{
-    Accept, AcceptPolicy, Advert, AttemptEnd, Durability, Epoch, PeerId, TaskId, Time,
+    Advert, Durability, PeerId, TaskId, Time,
     engine::{
-        Engine, EngineConfig,
+        Effect, Engine, EngineConfig, Input, Observed,
         view::{Known, TaskView},
     },
 };
 
-use crate::{Scenario, disk::Disk, event::Event, limits};
+use self::clock::Clock;
+pub(crate) use self::{
+    config::{FAMILY, HANDLERS, index_of},
+    executions::Execution,
+    process::{Process, Ran, Wake},
+};
+use crate::{Scenario, SimRng, disk::Disk, event::Event, limits};
 
-/// Handlers that every node has.
-pub(crate) const HANDLERS: [&str; 3] = ["a", "b", "c"];
-/// Their family.
-pub(crate) const FAMILY: &str = "sim";
+mod clock;
+mod config;
+mod executions;
+mod process;
+mod sessions;
 
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) id: PeerId,
-    pub(crate) boot: u32,
-    /// The engine; `None` while the node is down.
-    pub(crate) engine: Option<Engine>,
-    pub(crate) disk: Disk,
-    /// World time that the node's clock has not counted.
-    behind: Duration,
-    /// The clock's value when the world began.
-    ahead: Duration,
+    id: PeerId,
     config: EngineConfig,
-    /// Passes in a row after which a timer was due at once.
-    pub(crate) restless: u32,
-    /// The peers that the node distrusts for now.
-    pub(crate) distrusts: BTreeSet<usize>,
-    pub(crate) runs: BTreeMap<u64, Run>,
-    /// Sessions with the node as owner, by worker, and whether each is open.
-    pub(crate) workers: BTreeMap<usize, (u64, bool)>,
-    /// Sessions with the node as worker, by owner.
-    pub(crate) owners: BTreeMap<usize, u64>,
-    /// The events that wait for the node while it is suspended.
-    pub(crate) asleep: Option<Vec<Event>>,
-    /// The node never restarts.
-    pub(crate) gone: bool,
-    pub(crate) honest: bool,
-    /// Time of the node's next planned `Wake` event.
-    pub(crate) wake_at: Time,
-    pub(crate) slow_until: Time,
-    pub(crate) stall_next: bool,
-    pub(crate) vanish_next: bool,
-    /// The node is stopping, and places no further tasks.
-    pub(crate) closing: bool,
-    /// Own tasks that the node has accepted, and whose end it has not reported.
-    pub(crate) live: BTreeSet<TaskId>,
-    /// Attempts that have run here for other owners, with owner and task, until their results are
-    /// known to be on disk.
-    pub(crate) results: Vec<(usize, Epoch, TaskId)>,
+    clock: Clock,
+    pub(crate) disk: Disk,
+    /// Number of the last boot; 0 before the first.
+    boot: u32,
+    /// `None` while the node is down.
+    process: Option<Process>,
     /// Passes since the last check of the tables.
-    pub(crate) passes: usize,
-    /// Assignments received since this boot, with their owner. Filled only for crash points.
-    pub(crate) handed: BTreeSet<(usize, Epoch)>,
-}
-
-/// One execution.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) owner: usize,
-    pub(crate) epoch: Epoch,
-    pub(crate) task: TaskId,
-    pub(crate) attempt: u32,
-    pub(crate) began: Time,
-    pub(crate) ends: Time,
-    pub(crate) end: AttemptEnd,
-    /// The execution ignores stop requests.
-    pub(crate) stalled: bool,
+    passes: usize,
+    /// The node never restarts.
+    gone: bool,
+    honest: bool,
+    /// The disk is slow until this time.
+    slow_until: Time,
+    /// The next execution stalls.
+    stall_next: bool,
+    /// The node dies when it has sent its next result.
+    vanish_next: bool,
 }
 
 impl Node {
+    /// A node that was never up, with a clock that is `ahead` of virtual time.
     pub(crate) fn new(index: usize, scenario: &Scenario, ahead: Duration) -> Self {
         Self {
-            id: peer(index),
-            boot: 0,
-            engine: None,
+            id: config::peer(index),
+            config: config::config(index, scenario),
+            clock: Clock::new(ahead),
             disk: Disk::default(),
-            behind: Duration::ZERO,
-            ahead,
-            config: config(index, scenario),
-            restless: 0,
-            distrusts: BTreeSet::new(),
-            runs: BTreeMap::new(),
-            workers: BTreeMap::new(),
-            owners: BTreeMap::new(),
-            asleep: None,
+            boot: 0,
+            process: None,
+            passes: 0,
             gone: false,
             honest: true,
-            wake_at: Time::NEVER,
             slow_until: Time::ZERO,
             stall_next: false,
             vanish_next: false,
-            closing: false,
-            live: BTreeSet::new(),
-            results: Vec::new(),
-            passes: 0,
-            handed: BTreeSet::new(),
         }
     }
 
@@ -113,6 +71,12 @@ impl Node {
         change(&mut self.config);
         self.config.local = self.id;
     }
+
+    pub(crate) fn id(&self) -> PeerId {
+        self.id
+    }
+
+    // === Configuration ===
 
     /// The durability of tasks that do not name one.
     pub(crate) fn durability(&self) -> Durability {
@@ -125,21 +89,13 @@ impl Node {
     }
 
     /// Maximum number of ended tasks that the node keeps.
-    pub(crate) fn keeps(&self) -> usize {
+    pub(crate) fn max_kept(&self) -> usize {
         let most = self.config.keep_bytes / meshwork_core::limits::ENDED_WEIGHT as u64;
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 
-    /// The view of a task, from the engine or the archive.
-    pub(crate) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
-        match self.engine.as_ref()?.read(self.clock(now)).known(id).ok()? {
-            Known::Here(view) => Some(view),
-            Known::Archived { number, .. } => self.disk.archived(number)?.view(),
-        }
-    }
-
     /// Maximum number of open tasks that the node accepts.
-    pub(crate) fn most(&self) -> usize {
+    pub(crate) fn max_owned(&self) -> usize {
         self.config.max_owned
     }
 
@@ -148,109 +104,185 @@ impl Node {
         self.config.slots as usize
     }
 
-    /// A new engine for the node's next boot, without any state.
-    pub(crate) fn boot(&mut self) -> Engine {
-        self.boot += 1;
-        let mut engine = Engine::new(EngineConfig { boot: self.boot, ..self.config.clone() });
-        engine.observe(meshwork_core::engine::Observed { tasks: true, messages: false });
-        engine
-    }
-
     /// The advert for this peer.
     pub(crate) fn advert_for(&self, peer: usize) -> Advert {
         let mut advert = self.config.advert.clone();
         advert.capacity.slots = self.config.slots;
-        advert.for_peer(&self.config.accept, !self.distrusts.contains(&peer))
+        let distrusts = |process: &Process| process.distrusted().contains(&peer);
+        advert.for_peer(&self.config.accept, !self.process().is_some_and(distrusts))
+    }
+
+    // === Clock ===
+
+    /// The node's clock at virtual time `now`.
+    pub(crate) fn clock(&self, now: Time) -> Time {
+        self.clock.at(now)
+    }
+
+    // === Process ===
+
+    /// Number of the last boot; 0 before the first.
+    pub(crate) fn boot(&self) -> u32 {
+        self.boot
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.engine.is_some()
+        self.process.is_some()
     }
 
     /// Whether the node is up and not suspended.
     pub(crate) fn is_awake(&self) -> bool {
-        self.is_up() && self.asleep.is_none()
+        self.process().is_some_and(|process| !process.is_suspended())
     }
 
-    /// The node's clock at world time `now`.
-    pub(crate) fn clock(&self, now: Time) -> Time {
-        (now + self.ahead).before(self.behind)
+    /// Whether the node is up, in the boot of this number.
+    pub(crate) fn is_in_boot(&self, boot: u32) -> bool {
+        self.is_up() && self.boot == boot
     }
 
-    /// The world time at which the node's clock shows `clock`.
-    pub(crate) fn when(&self, clock: Time) -> Time {
-        (clock + self.behind).before(self.ahead)
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
     }
 
-    /// Sets the node's clock back by a time that it has not counted.
-    pub(crate) fn stood_still(&mut self, time: Duration) {
-        self.behind += time;
+    pub(crate) fn process_mut(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
     }
 
-    /// Drops all state that dies with the process.
-    pub(crate) fn lose(&mut self, reached: bool, now: Time) {
-        self.disk.crash(reached, now);
-        self.engine = None;
-        self.runs.clear();
-        self.workers.clear();
-        self.owners.clear();
-        self.asleep = None;
-        self.wake_at = Time::NEVER;
+    /// The engine; `None` while the node is down.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.process().map(Process::engine)
+    }
+
+    /// A new engine for the next boot, without any state.
+    pub(crate) fn next_boot(&mut self) -> Engine {
+        self.boot += 1;
+        let mut engine = Engine::new(EngineConfig { boot: self.boot, ..self.config.clone() });
+        engine.observe(Observed { tasks: true, messages: false });
+        engine
+    }
+
+    /// The node is up, with an engine that has restored these open tasks.
+    pub(crate) fn start(&mut self, engine: Engine, open: BTreeSet<TaskId>) {
+        self.process = Some(Process::new(engine, open));
+    }
+
+    /// Gives an input to the engine, and returns its effects; `None` if the node is down.
+    pub(crate) fn handle(
+        &mut self,
+        input: Input,
+        now: Time,
+        rng: &mut SimRng,
+    ) -> Option<Vec<Effect>> {
+        let clock = self.clock.at(now);
+        Some(self.process.as_mut()?.handle(input, clock, rng))
+    }
+
+    /// Ends a pass of the engine, and returns its effects; `None` if the node is down.
+    pub(crate) fn end_pass(&mut self, now: Time, rng: &mut SimRng) -> Option<Vec<Effect>> {
+        let clock = self.clock.at(now);
+        Some(self.process.as_mut()?.end_pass(clock, rng))
+    }
+
+    /// Plans when to wake the process, after a pass.
+    pub(crate) fn plan_wake(&mut self, now: Time) -> Wake {
+        let (clock, at) = (&self.clock, self.clock.at(now));
+        let process = self.process.as_mut();
+        process.map_or(Wake::Planned, |it| it.plan_wake(now, at, |timer| clock.when(timer)))
+    }
+
+    /// Counts a pass. Returns true once in `every` passes.
+    pub(crate) fn is_table_check_due(&mut self, every: usize) -> bool {
+        self.passes += 1;
+        let is_due = self.passes >= every;
+        if is_due {
+            self.passes = 0;
+        }
+        is_due
+    }
+
+    /// The view of a task, from the engine or the archive.
+    pub(crate) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
+        match self.engine()?.read(self.clock(now)).known(id).ok()? {
+            Known::Here(view) => Some(view),
+            Known::Archived { number, .. } => self.disk.archived(number)?.view(),
+        }
+    }
+
+    // === Faults ===
+
+    /// Suspends the process. Returns false if the node is not awake.
+    pub(crate) fn suspend(&mut self) -> bool {
+        let Some(process) = self.process.as_mut().filter(|it| !it.is_suspended()) else {
+            return false;
+        };
+        process.suspend();
+        true
+    }
+
+    /// Keeps an event of a suspended node until it resumes; else gives it back.
+    pub(crate) fn postpone(&mut self, event: Event) -> Option<Event> {
+        match &mut self.process {
+            Some(process) => process.postpone(event),
+            None => Some(event),
+        }
+    }
+
+    /// Resumes a suspended process of this boot, and returns the events that have waited. Its clock
+    /// has not counted `uncounted`.
+    pub(crate) fn resume(&mut self, boot: u32, uncounted: Duration) -> Option<Vec<Event>> {
+        let waiting = self.process.as_mut().filter(|_| self.boot == boot)?.resume()?;
+        self.clock.stood_still(uncounted);
+        Some(waiting)
+    }
+
+    /// The process dies. If `reached`, the batch in flight is on the medium.
+    pub(crate) fn kill(&mut self, reached: bool, now: Time) {
+        self.disk.crash(reached, self.clock.at(now));
+        self.process = None;
         self.stall_next = false;
         self.vanish_next = false;
-        self.closing = false;
-        self.live.clear();
-        self.results.clear();
-        self.handed.clear();
-        self.distrusts.clear();
-        self.restless = 0;
     }
-}
 
-/// The default configuration of a node: it has every handler, for all peers that it trusts. The
-/// first node runs no attempts.
-fn config(index: usize, scenario: &Scenario) -> EngineConfig {
-    let mut advert = Advert::default();
-    let names = HANDLERS.iter().map(|name| format!("{FAMILY}/{name}"));
-    advert.handlers.extend(names.filter_map(|name| name.parse().ok()));
-    EngineConfig {
-        local: peer(index),
-        boot: 0,
-        advert,
-        accept: AcceptPolicy::default().with(FAMILY, Accept::Listed),
-        slots: if index == 0 { 0 } else { scenario.slots },
-        lease: scenario.lease,
-        heartbeat: scenario.heartbeat,
-        durability: Durability::Disk,
-        max_owned: scenario.max_owned,
-        keep_bytes: kept_bytes(scenario, scenario.max_members),
-        memory_bytes: kept_bytes(scenario, limits::KEPT),
-        keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
-        up_before: Duration::ZERO,
-        started: Time::ZERO,
+    /// The node never restarts.
+    pub(crate) fn leave(&mut self) {
+        self.gone = true;
     }
-}
 
-/// Disk bytes for the scenario's number of ended tasks, plus all members of groups, at most `most`.
-fn kept_bytes(scenario: &Scenario, most: usize) -> u64 {
-    if scenario.max_ended >= limits::KEPT {
-        return limits::KEPT_BYTES;
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
     }
-    let members = most.min(limits::MEMBERS * scenario.groups);
-    ((scenario.max_ended + members) * meshwork_core::limits::ENDED_WEIGHT) as u64
-}
 
-/// The index of the node with this id, if any.
-pub(crate) fn index_of(peer: &PeerId) -> Option<usize> {
-    let digest = peer.as_ref().digest();
-    let number = digest.last_chunk::<8>().copied().map(u64::from_be_bytes)?;
-    usize::try_from(number).ok()
-}
+    pub(crate) fn make_dishonest(&mut self) {
+        self.honest = false;
+    }
 
-/// The id of a node: an identity multihash of 32 bytes, as for short keys.
-fn peer(index: usize) -> PeerId {
-    let mut bytes = vec![0, 36, 8, 1, 18, 32];
-    bytes.extend([0; 24]);
-    bytes.extend((index as u64).to_be_bytes());
-    PeerId::from_bytes(&bytes).unwrap_or_else(|error| unreachable!("38 bytes of an id: {error}"))
+    pub(crate) fn is_honest(&self) -> bool {
+        self.honest
+    }
+
+    pub(crate) fn slow_disk(&mut self, until: Time) {
+        self.slow_until = until;
+    }
+
+    pub(crate) fn is_disk_slow(&self, now: Time) -> bool {
+        now < self.slow_until
+    }
+
+    pub(crate) fn stall_next(&mut self) {
+        self.stall_next = true;
+    }
+
+    /// Whether the execution that begins now stalls.
+    pub(crate) fn take_stall(&mut self) -> bool {
+        std::mem::take(&mut self.stall_next)
+    }
+
+    pub(crate) fn vanish_next(&mut self) {
+        self.vanish_next = true;
+    }
+
+    /// Whether the node dies, now that it has sent a result.
+    pub(crate) fn take_vanishing(&mut self) -> bool {
+        std::mem::take(&mut self.vanish_next)
+    }
 }

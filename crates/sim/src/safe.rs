@@ -8,7 +8,7 @@ use crate::{
     disk::Kept,
     event::Event,
     limits,
-    node::Node,
+    node::{Node, Process, Ran},
     report::{Broken, Step},
     world::World,
 };
@@ -43,7 +43,7 @@ impl World<'_> {
         self.history.acknowledges(owner, worker, epoch)?;
         let Some((task, attempt)) = self.history.attempt(owner, epoch) else { return Ok(()) };
         // Results of an earlier boot are late, and change nothing.
-        let node = self.nodes.get(owner).filter(|node| node.boot == epoch.boot);
+        let node = self.nodes.get(owner).filter(|node| node.boot() == epoch.boot);
         let Some(node) = node else { return Ok(()) };
         let ends = node.disk.ending(task).is_some_and(|end| is_end_of(end, attempt))
             && self.history.is_latest(owner, epoch);
@@ -57,9 +57,9 @@ impl World<'_> {
     pub(crate) fn must_keep(&mut self, worker: usize, owner: usize, epoch: Epoch, task: TaskId) {
         if worker != owner
             && self.is_durable(&task)
-            && let Some(node) = self.nodes.get_mut(worker)
+            && let Some(process) = self.nodes.process_mut(worker)
         {
-            node.results.push((owner, epoch, task));
+            process.attempt_ran(Ran { owner, epoch, task });
         }
     }
 
@@ -68,12 +68,13 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(worker).filter(|node| node.disk.is_idle()) else {
             return Ok(());
         };
-        for (owner, epoch, task) in std::mem::take(&mut node.results) {
+        let Some(process) = node.process_mut() else { return Ok(()) };
+        for Ran { owner, epoch, task } in process.take_unchecked() {
             let (Some(here), Some(there)) = (self.nodes.get(worker), self.nodes.get(owner)) else {
                 continue;
             };
             let has_ended = matches!(there.disk.has(&task), Some(Kept::Ended | Kept::Forgotten));
-            let kept = here.disk.has_result(there.id, epoch) || has_ended;
+            let kept = here.disk.has_result(there.id(), epoch) || has_ended;
             if !kept && !self.history.is_acknowledged(worker, owner, epoch) {
                 let details = format!(
                     "n{worker} has run {epoch} of n{owner}, {task}: the result is on no disk"
@@ -87,7 +88,7 @@ impl World<'_> {
     /// Checks a record that a node is about to write to its journal.
     pub(crate) fn check_record(&mut self, index: usize, record: &Record) -> Step {
         match record {
-            Record::Released { owner, epoch } => match self.index(owner) {
+            Record::Released { owner, epoch } => match self.nodes.index(owner) {
                 Some(owner) => self.history.released(index, owner, *epoch),
                 None => Ok(()),
             },
@@ -176,7 +177,7 @@ impl World<'_> {
         let Some(job) = self.history.jobs.get(number) else { return false };
         let ids = [job.task.id, job.again];
         let Some(node) = self.nodes.get(owner) else { return false };
-        let Some(engine) = &node.engine else { return false };
+        let Some(engine) = node.engine() else { return false };
         let known = |id: &TaskId| engine.read(node.clock(self.timeline.now())).known(*id).is_ok();
         let over = |id: &TaskId| self.history.has_ended(id) || self.history.has_forgotten(id);
         if !ids.iter().any(over) || ids.iter().any(known) {
@@ -199,14 +200,14 @@ impl World<'_> {
         reason: Reason,
     ) -> Step {
         let (accounts, most) = self.nodes.get(index).map_or_else(Default::default, |node| {
-            let accounts = node.engine.as_ref().map(|engine| engine.accounts());
-            (accounts.unwrap_or_default(), node.most())
+            let accounts = node.engine().map(|engine| engine.accounts());
+            (accounts.unwrap_or_default(), node.max_owned())
         });
         let of = self.history.jobs.get(job);
         let id = of.and_then(|job| job.answered.or(Some(job.task.id)));
         match reason {
             Reason::ShuttingDown
-                if submits && self.nodes.get(index).is_some_and(|node| node.closing) =>
+                if submits && self.nodes.process(index).is_some_and(Process::is_closing) =>
             {
                 self.timeline.log(format_args!("n{index} refuses job {job}: it stops"));
                 self.later(Event::Submit { job, again: false });

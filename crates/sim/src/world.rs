@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use meshwork_core::{
-    Epoch, PeerId, TaskId, Time,
-    engine::{Effect, Input},
-};
+use meshwork_core::{Epoch, TaskId, Time, engine::Input};
 
 use crate::{
     Ends, FaultKind, Invariant, Policies, Report, Scenario, SimRng,
@@ -19,7 +16,8 @@ use crate::{
     history::History,
     limits,
     links::Link,
-    node::Node,
+    node::Wake,
+    nodes::Nodes,
     report::{Broken, Step},
     timeline::Timeline,
     trace::Trace,
@@ -41,7 +39,7 @@ pub(crate) struct Rngs {
 pub(crate) struct World<'h> {
     pub(crate) scenario: Scenario,
     pub(crate) timeline: Timeline,
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Nodes,
     pub(crate) links: BTreeMap<(usize, usize), Link>,
     pub(crate) next_session: u64,
     pub(crate) rngs: Rngs,
@@ -74,26 +72,13 @@ impl fmt::Debug for World<'_> {
     }
 }
 
-/// All nodes. Their clocks have their own generator, because nothing may depend on clocks.
-fn nodes(scenario: &Scenario, seed: u64, policies: &mut Policies<'_>) -> Vec<Node> {
-    let mut clocks = SimRng::new(seed.rotate_left(32));
-    let make = |index| {
-        let mut node = Node::new(index, scenario, clocks.up_to(scenario.skew));
-        if let Some(set_up) = &mut policies.nodes {
-            node.set_up(|config| set_up(index, config));
-        }
-        node
-    };
-    (0..scenario.nodes).map(make).collect()
-}
-
 impl<'h> World<'h> {
     pub(crate) fn new(scenario: &Scenario, seed: u64, mut policies: Policies<'h>) -> Self {
         let mut rng = SimRng::new(seed);
         Self {
             scenario: scenario.clone(),
             timeline: Timeline::new(scenario.keep_trace),
-            nodes: nodes(scenario, seed, &mut policies),
+            nodes: Nodes::new(scenario, seed, &mut policies),
             links: BTreeMap::new(),
             next_session: 0,
             rngs: Rngs {
@@ -146,11 +131,11 @@ impl<'h> World<'h> {
 
     /// Handles one event. Events of a suspended node wait until it resumes.
     pub(crate) fn happen(&mut self, event: Event) -> Step {
-        let node = event.node().and_then(|node| self.nodes.get_mut(node));
-        if let Some(waiting) = node.and_then(|node| node.asleep.as_mut()) {
-            waiting.push(event);
-            return Ok(());
-        }
+        let event = match event.node().and_then(|node| self.nodes.get_mut(node)) {
+            Some(node) => node.postpone(event),
+            None => Some(event),
+        };
+        let Some(event) = event else { return Ok(()) };
         match event {
             Event::Wake { node } => self.wake(node),
             Event::Deliver { from, to, connection, packet } => {
@@ -202,11 +187,10 @@ impl<'h> World<'h> {
     }
 
     fn wake(&mut self, index: usize) -> Step {
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        if node.wake_at > self.timeline.now() {
+        let now = self.timeline.now();
+        if !self.nodes.process_mut(index).is_some_and(|process| process.take_wake(now)) {
             return Ok(());
         }
-        node.wake_at = Time::NEVER;
         self.feed(index, Input::Tick)?;
         self.settle(index)
     }
@@ -214,54 +198,38 @@ impl<'h> World<'h> {
     /// Gives an input to a node's engine, and carries out its effects at once.
     pub(crate) fn feed(&mut self, index: usize, input: Input) -> Step {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let clock = node.clock(self.timeline.now());
-        let Some(engine) = &mut node.engine else { return Ok(()) };
-        let mut effects = Vec::new();
-        engine.handle(input, clock, &mut self.rngs.engines, &mut effects);
-        self.carry_out(index, effects)
+        let effects = node.handle(input, self.timeline.now(), &mut self.rngs.engines);
+        self.carry_out(index, effects.unwrap_or_default())
     }
 
     /// Ends a pass of a node's engine, and plans its next timer.
     pub(crate) fn settle(&mut self, index: usize) -> Step {
         self.note_stopped(index);
+        let now = self.timeline.now();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let clock = node.clock(self.timeline.now());
-        let Some(engine) = &mut node.engine else { return Ok(()) };
-        // The node may die at any effect, so the engine must be back in it by then.
-        let mut asked: Vec<Effect> = Vec::new();
-        engine.end_pass(&mut asked, clock, &mut self.rngs.engines, &mut Vec::new());
-        self.carry_out(index, asked)?;
+        let Some(effects) = node.end_pass(now, &mut self.rngs.engines) else { return Ok(()) };
+        self.carry_out(index, effects)?;
         self.check_accounts(index)?;
         self.check_results(index)?;
         self.look_at_tables(index)?;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        let Some(timer) = node.engine.as_ref().and_then(|engine| engine.next_timer()) else {
-            return Ok(());
-        };
-        node.restless = if timer <= clock { node.restless + 1 } else { 0 };
-        if node.restless > limits::RESTLESS {
-            let details = format!("n{index} always has a timer that is due at once");
-            return Err(Broken::new(Invariant::ComesToRest, details));
+        match node.plan_wake(now) {
+            Wake::Planned => Ok(()),
+            Wake::Plan(at) => {
+                self.timeline.plan(at, Event::Wake { node: index });
+                Ok(())
+            }
+            Wake::Restless => {
+                let details = format!("n{index} always has a timer that is due at once");
+                Err(Broken::new(Invariant::ComesToRest, details))
+            }
         }
-        // At least a microsecond later than now: time must pass.
-        let at = node.when(timer).max(self.timeline.now() + Duration::from_micros(1));
-        if at < node.wake_at {
-            node.wake_at = at;
-            self.timeline.plan(at, Event::Wake { node: index });
-        }
-        Ok(())
     }
 
     /// Counts an injected fault, and adds it to the trace.
     pub(crate) fn count(&mut self, kind: FaultKind, what: fmt::Arguments<'_>) {
         *self.counts.entry(kind).or_default() += 1;
         self.timeline.log(format_args!("FAULT {kind}: {what}"));
-    }
-
-    pub(crate) fn index(&self, peer: &PeerId) -> Option<usize> {
-        let index = crate::node::index_of(peer)?;
-        self.nodes.get(index).filter(|node| node.id == *peer)?;
-        Some(index)
     }
 
     pub(crate) fn into_report(self, seed: u64) -> Report {

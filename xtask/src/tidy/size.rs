@@ -49,7 +49,6 @@ const RECORDS: &[Except] = &[
 
 /// Types that were too large when the bounds were introduced, and are still to be divided.
 const UNDIVIDED: &[Except] = &[
-    ("sim", "Node", "a simulated node and its faults"),
     ("sim", "World", "the simulator and its checks"),
 ];
 

@@ -17,7 +17,7 @@ impl World<'_> {
     /// Records which groups of this node have stopped; their members must not be placed any more.
     pub(crate) fn note_stopped(&mut self, owner: usize) {
         let Some(node) = self.nodes.get(owner) else { return };
-        let Some(engine) = &node.engine else { return };
+        let Some(engine) = node.engine() else { return };
         let clock = node.clock(self.timeline.now());
         for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
             if batch.began() && !batch.stopped {
@@ -127,7 +127,7 @@ impl World<'_> {
             }
             let Some(view) = self.view_group(index, batch.id) else {
                 let forgotten = batch.ids().all(|id| node.disk.is_forgotten(&id));
-                if forgotten || node.engine.is_none() {
+                if forgotten || !node.is_up() {
                     continue;
                 }
                 let details = format!("n{index} does not know group {}", batch.id);

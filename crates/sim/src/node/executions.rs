@@ -1,0 +1,56 @@
+//! The executions of one process.
+
+use std::collections::BTreeMap;
+
+use meshwork_core::{AttemptEnd, Epoch, TaskId, Time};
+
+/// One execution. Its end is decided when it begins.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    pub(crate) owner: usize,
+    pub(crate) epoch: Epoch,
+    pub(crate) task: TaskId,
+    pub(crate) attempt: u32,
+    pub(crate) began: Time,
+    pub(crate) ends: Time,
+    pub(crate) end: AttemptEnd,
+    /// The execution ignores stop requests.
+    pub(crate) stalled: bool,
+}
+
+/// The executions that have not ended, by the number that the engine gave them.
+#[derive(Debug, Default)]
+pub(crate) struct Executions(BTreeMap<u64, Execution>);
+
+impl Executions {
+    pub(crate) fn begin(&mut self, run: u64, execution: Execution) {
+        self.0.insert(run, execution);
+    }
+
+    pub(crate) fn has(&self, run: u64) -> bool {
+        self.0.contains_key(&run)
+    }
+
+    /// Reschedules the end of an execution that is asked to stop. Returns false if it has ended,
+    /// stalls, or ends by itself before.
+    pub(crate) fn stop(&mut self, run: u64, at: Time) -> bool {
+        let Some(execution) = self.0.get_mut(&run) else { return false };
+        if execution.stalled || execution.ends <= at {
+            return false;
+        }
+        (execution.ends, execution.end) = (at, AttemptEnd::Cancelled);
+        true
+    }
+
+    pub(crate) fn end(&mut self, run: u64) -> Option<Execution> {
+        self.0.remove(&run)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

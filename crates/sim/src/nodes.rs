@@ -1,0 +1,97 @@
+//! All nodes: owners first, then workers.
+
+use meshwork_core::PeerId;
+
+use crate::{
+    Policies, Scenario, SimRng,
+    node::{self, Node, Process},
+};
+
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    nodes: Vec<Node>,
+    owners: usize,
+}
+
+impl Nodes {
+    /// The nodes of a scenario, all down. Their clocks have their own generator, because nothing
+    /// may depend on clocks.
+    pub(crate) fn new(scenario: &Scenario, seed: u64, policies: &mut Policies<'_>) -> Self {
+        let mut clocks = SimRng::new(seed.rotate_left(32));
+        let make = |index| {
+            let mut node = Node::new(index, scenario, clocks.up_to(scenario.skew));
+            if let Some(set_up) = &mut policies.nodes {
+                node.set_up(|config| set_up(index, config));
+            }
+            node
+        };
+        Self { nodes: (0..scenario.nodes).map(make).collect(), owners: scenario.owners }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Number of nodes that submit tasks, at most all.
+    pub(crate) fn owners(&self) -> usize {
+        self.owners.min(self.nodes.len())
+    }
+
+    /// The nodes that are linked with `node`. Workers do not talk to each other.
+    pub(crate) fn linked_with(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
+        let peers = if node < self.owners() { self.len() } else { self.owners() };
+        (0..peers).filter(move |peer| *peer != node)
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Node> {
+        self.nodes.get(index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Node> {
+        self.nodes.get_mut(index)
+    }
+
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Node> {
+        self.nodes.last_mut()
+    }
+
+    /// All nodes with their indices.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Node)> {
+        self.nodes.iter().enumerate()
+    }
+
+    /// The process of a node that is up.
+    pub(crate) fn process(&self, index: usize) -> Option<&Process> {
+        self.get(index)?.process()
+    }
+
+    /// The process of a node that is up.
+    pub(crate) fn process_mut(&mut self, index: usize) -> Option<&mut Process> {
+        self.get_mut(index)?.process_mut()
+    }
+
+    pub(crate) fn is_up(&self, index: usize) -> bool {
+        self.process(index).is_some()
+    }
+
+    /// Whether a node is up and not suspended.
+    pub(crate) fn is_awake(&self, index: usize) -> bool {
+        self.get(index).is_some_and(Node::is_awake)
+    }
+
+    /// Whether a node is up, in the boot of this number.
+    pub(crate) fn is_in_boot(&self, index: usize, boot: u32) -> bool {
+        self.get(index).is_some_and(|node| node.is_in_boot(boot))
+    }
+
+    pub(crate) fn id(&self, index: usize) -> Option<PeerId> {
+        Some(self.get(index)?.id())
+    }
+
+    /// The index of the node with this id, if any.
+    pub(crate) fn index(&self, peer: &PeerId) -> Option<usize> {
+        let index = node::index_of(peer)?;
+        self.get(index).filter(|node| node.id() == *peer)?;
+        Some(index)
+    }
+}
