@@ -18,7 +18,6 @@ use crate::{
     event::Event,
     history::Job,
     limits,
-    links::link_of,
     node::{Node, Process},
     report::{Broken, Step},
     world::World,
@@ -250,12 +249,9 @@ impl World<'_> {
         let Some(o) = self.nodes.process(owner) else { return false };
         let Some(w) = self.nodes.process(worker) else { return false };
         let Some(owner_id) = self.nodes.id(owner) else { return false };
-        let (name, _) = link_of(owner, worker);
         let session = o.sessions.to_worker(worker);
-        let talks = self.links.get(&name).is_some_and(|link| {
-            let slow = self.timeline.now() < link.extra_until + 2 * link.extra;
-            link.carries(0) && link.carries(1) && !slow
-        }) && !o.is_suspended()
+        let talks = self.wires.carries_well(self.timeline.now(), owner, worker)
+            && !o.is_suspended()
             && !w.is_suspended()
             && session.is_some()
             && w.sessions.to_owner(owner) == session;

@@ -209,7 +209,7 @@ impl World<'_> {
 }
 
 /// The steps that an owner reaches when it receives these frames.
-pub(crate) fn heard_by_owner(frames: &[ToOwner]) -> Vec<CrashPoint> {
+pub(crate) fn received_by_owner(frames: &[ToOwner]) -> Vec<CrashPoint> {
     let point = |frame: &ToOwner| match frame {
         ToOwner::Accepted(_) => Some(CrashPoint::A6),
         ToOwner::Heartbeat { .. } => Some(CrashPoint::A7),
@@ -224,7 +224,7 @@ pub(crate) fn heard_by_owner(frames: &[ToOwner]) -> Vec<CrashPoint> {
 }
 
 /// The steps that a worker reaches when it sends these frames.
-pub(crate) fn said_by_worker(frames: &[ToOwner]) -> Vec<CrashPoint> {
+pub(crate) fn sent_by_worker(frames: &[ToOwner]) -> Vec<CrashPoint> {
     let point = |frame: &ToOwner| match frame {
         ToOwner::Accepted(_) => Some(CrashPoint::B4),
         ToOwner::Result { .. } => Some(CrashPoint::B9),
@@ -239,7 +239,7 @@ pub(crate) fn said_by_worker(frames: &[ToOwner]) -> Vec<CrashPoint> {
 }
 
 /// The steps that an owner reaches when it sends these frames.
-pub(crate) fn said_by_owner(frames: &[ToWorker]) -> Vec<CrashPoint> {
+pub(crate) fn sent_by_owner(frames: &[ToWorker]) -> Vec<CrashPoint> {
     let point = |frame: &ToWorker| match frame {
         ToWorker::Assign(_) => Some(CrashPoint::A5),
         ToWorker::Ack(_) => Some(CrashPoint::A11),
@@ -250,7 +250,7 @@ pub(crate) fn said_by_owner(frames: &[ToWorker]) -> Vec<CrashPoint> {
 
 /// The steps that a worker reaches when it receives these frames. `knows` returns whether the
 /// worker has seen an assignment before, and marks it as seen.
-pub(crate) fn heard_by_worker(
+pub(crate) fn received_by_worker(
     frames: &[ToWorker],
     mut knows: impl FnMut(Epoch) -> bool,
 ) -> Vec<CrashPoint> {

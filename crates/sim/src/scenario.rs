@@ -209,10 +209,4 @@ impl Scenario {
             ..Self::default()
         }
     }
-
-    /// Minimum latency between two nodes.
-    pub(crate) fn one_way(&self, from: usize, to: usize) -> Duration {
-        let extra = |node: usize| self.distances.get(node).copied().unwrap_or_default();
-        self.latency + extra(from) + extra(to)
-    }
 }

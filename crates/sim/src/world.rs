@@ -1,5 +1,10 @@
 //! The world: virtual time, the queue of events, and their handling.
 
+mod delivery;
+mod effects;
+mod faults;
+mod life;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -15,12 +20,12 @@ use crate::{
     groups::Batch,
     history::History,
     limits,
-    links::Link,
     node::Wake,
     nodes::Nodes,
     report::{Broken, Step},
     timeline::Timeline,
     trace::Trace,
+    wires::Wires,
 };
 
 /// For each attempt, the number of probes in a row at which a condition held.
@@ -30,7 +35,6 @@ pub(crate) type Seen = BTreeMap<Epoch, u32>;
 pub(crate) struct Rngs {
     pub(crate) callers: SimRng,
     pub(crate) faults: SimRng,
-    pub(crate) links: SimRng,
     pub(crate) disks: SimRng,
     pub(crate) engines: SimRng,
     pub(crate) handlers: SimRng,
@@ -40,8 +44,7 @@ pub(crate) struct World<'h> {
     pub(crate) scenario: Scenario,
     pub(crate) timeline: Timeline,
     pub(crate) nodes: Nodes,
-    pub(crate) links: BTreeMap<(usize, usize), Link>,
-    pub(crate) next_session: u64,
+    pub(crate) wires: Wires,
     pub(crate) rngs: Rngs,
     pub(crate) policies: Policies<'h>,
     pub(crate) history: History,
@@ -75,20 +78,15 @@ impl fmt::Debug for World<'_> {
 impl<'h> World<'h> {
     pub(crate) fn new(scenario: &Scenario, seed: u64, mut policies: Policies<'h>) -> Self {
         let mut rng = SimRng::new(seed);
+        // The order decides what each seed means.
+        let [callers, faults, wires, disks, engines, handlers] =
+            std::array::from_fn(|_| rng.fork());
         Self {
             scenario: scenario.clone(),
             timeline: Timeline::new(scenario.keep_trace),
             nodes: Nodes::new(scenario, seed, &mut policies),
-            links: BTreeMap::new(),
-            next_session: 0,
-            rngs: Rngs {
-                callers: rng.fork(),
-                faults: rng.fork(),
-                links: rng.fork(),
-                disks: rng.fork(),
-                engines: rng.fork(),
-                handlers: rng.fork(),
-            },
+            wires: Wires::new(scenario, wires),
+            rngs: Rngs { callers, faults, disks, engines, handlers },
             policies,
             history: History::default(),
             groups: Vec::new(),
@@ -112,7 +110,7 @@ impl<'h> World<'h> {
         for node in 0..self.nodes.len() {
             self.start(node)?;
         }
-        self.link_all();
+        self.wires.link_all(&mut self.timeline, &self.nodes);
         self.timeline.plan_in(Duration::ZERO, Event::Probe);
         let until = self.timeline.now() + self.scenario.period + limits::CALM;
         let tasks = u64::try_from(self.scenario.tasks).unwrap_or(u64::MAX);
@@ -145,7 +143,10 @@ impl<'h> World<'h> {
             Event::Archived { node, boot, first } => self.on_archived(node, boot, first),
             Event::RunEnds { node, boot, run } => self.on_run_ends(node, boot, run),
             Event::Notice { node, peer, connection } => self.on_notice(node, peer, connection),
-            Event::Connect { a, b } => self.connect(a, b),
+            Event::Connect { a, b } => {
+                self.wires.connect(&mut self.timeline, &self.nodes, a, b);
+                Ok(())
+            }
             Event::SessionTimeout { owner, worker, session } => {
                 self.on_session_timeout(owner, worker, session)
             }
@@ -154,7 +155,7 @@ impl<'h> World<'h> {
             Event::Cancel { job } => self.cancel(job),
             Event::CancelGroup { group } => self.cancel_group(group),
             Event::Repeat { from, to, packet } => {
-                self.send(from, to, packet);
+                self.wires.send(&mut self.timeline, from, to, packet);
                 Ok(())
             }
             Event::Fault(kind) => self.inject(kind),
@@ -170,11 +171,11 @@ impl<'h> World<'h> {
             Event::Resume { node, boot, slept, counted } => self.resume(node, boot, slept, counted),
             Event::Trust { node, peer } => self.trust(node, peer, true),
             Event::Heal { node } => {
-                self.heal(node);
+                self.wires.heal(&mut self.timeline, node);
                 Ok(())
             }
             Event::Cut { a, b } => {
-                self.cut(a, b, true);
+                self.wires.cut(&mut self.timeline, a, b, true);
                 Ok(())
             }
             Event::Probe => self.probe(),

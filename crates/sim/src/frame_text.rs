@@ -1,15 +1,13 @@
-//! Frames as lines of the trace.
+//! The text of frames in the trace.
 
 use std::fmt;
 
-use meshwork_core::{ToOwner, ToWorker};
-
-use crate::effects::end_name;
+use meshwork_core::{AttemptEnd, ToOwner, ToWorker};
 
 /// Displays a frame from an owner for the trace.
-pub(crate) struct OwnerSays<'a>(pub(crate) &'a ToWorker);
+pub(crate) struct OwnerFrame<'a>(pub(crate) &'a ToWorker);
 
-impl fmt::Display for OwnerSays<'_> {
+impl fmt::Display for OwnerFrame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ToWorker::Assign(work) => {
@@ -27,9 +25,9 @@ impl fmt::Display for OwnerSays<'_> {
 }
 
 /// Displays a frame from a worker for the trace.
-pub(crate) struct WorkerSays<'a>(pub(crate) &'a ToOwner);
+pub(crate) struct WorkerFrame<'a>(pub(crate) &'a ToOwner);
 
-impl fmt::Display for WorkerSays<'_> {
+impl fmt::Display for WorkerFrame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ToOwner::Credit(credit) => write!(f, "credit {} {}", credit.slots, credit.tasks),
@@ -46,5 +44,14 @@ impl fmt::Display for WorkerSays<'_> {
             }
             ToOwner::Heartbeat { seen, count, .. } => write!(f, "heartbeat {seen} {count}"),
         }
+    }
+}
+
+/// The kind of end, in one word.
+pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
+    match end {
+        AttemptEnd::Output(_) => "output",
+        AttemptEnd::Failed(failure) => failure.code.as_str(),
+        AttemptEnd::Cancelled => "cancelled",
     }
 }

@@ -1,22 +1,21 @@
-//! Injects faults: those planned from the seed, and those in frames.
+//! Faults: those planned from the seed, and those in frames.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use meshwork_core::{AttemptEnd, Epoch, Time, ToOwner, ToWorker, engine::Input};
 
+use super::World;
 use crate::{
     FaultKind,
     event::{Event, Packet},
-    links::link_of,
     node::Node,
     report::Step,
-    world::World,
 };
 
 impl World<'_> {
     /// Plans when each fault begins, and whether the last node lies.
-    pub(crate) fn plan_faults(&mut self) {
+    pub(super) fn plan_faults(&mut self) {
         for (kind, most) in self.scenario.faults.scheduled() {
             for _ in 0..self.rngs.faults.below(most as usize + 1) {
                 let when = Time::ZERO + self.rngs.faults.up_to(self.scenario.period);
@@ -36,7 +35,7 @@ impl World<'_> {
     }
 
     /// Begins a planned fault, if a suitable node or link exists.
-    pub(crate) fn inject(&mut self, kind: FaultKind) -> Step {
+    pub(super) fn inject(&mut self, kind: FaultKind) -> Step {
         let owners = self.scenario.owners;
         let workers = self.nodes.len().saturating_sub(owners);
         let owner = self.rngs.faults.below(owners);
@@ -84,7 +83,7 @@ impl World<'_> {
 
     /// A random link that is up.
     fn some_link(&mut self) -> Option<(usize, usize)> {
-        let up: Vec<_> = self.links.iter().filter(|(_, link)| link.up).map(|(n, _)| *n).collect();
+        let up = self.wires.connected();
         up.get(self.rngs.faults.below(up.len())).copied()
     }
 
@@ -92,7 +91,7 @@ impl World<'_> {
         let Some((a, b)) = self.some_link() else { return };
         self.count(FaultKind::ConnectionLost, format_args!("n{a} n{b}"));
         let slowly = self.rngs.faults.chance(400);
-        self.cut(a, b, slowly);
+        self.wires.cut(&mut self.timeline, a, b, slowly);
     }
 
     fn reset_session(&mut self) -> Step {
@@ -116,14 +115,7 @@ impl World<'_> {
     fn partition(&mut self, node: usize) {
         let until = self.timeline.now() + self.rngs.faults.millis(500, 15_000);
         self.count(FaultKind::Partition, format_args!("n{node} until {until}"));
-        for (name, link) in &mut self.links {
-            if name.0 == node || name.1 == node {
-                link.blocked += 1;
-            }
-        }
-        for peer in 0..self.nodes.len() {
-            self.cut(node, peer, true);
-        }
+        self.wires.partition(&mut self.timeline, &self.nodes, node);
         self.timeline.plan(until, Event::Heal { node });
     }
 
@@ -132,10 +124,7 @@ impl World<'_> {
         let (from, to) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
         let until = self.timeline.now() + self.rngs.faults.millis(500, 15_000);
         self.count(FaultKind::OneWay, format_args!("n{from} to n{to} until {until}"));
-        let (name, side) = link_of(from, to);
-        if let Some(link) = self.links.get_mut(&name) {
-            link.silence(side);
-        }
+        self.wires.silence(from, to);
         self.timeline.plan(until, Event::Cut { a, b });
     }
 
@@ -144,10 +133,7 @@ impl World<'_> {
         let (extra, lasts) =
             (self.rngs.faults.millis(50, 3_000), self.rngs.faults.millis(500, 8_000));
         self.count(FaultKind::Delay, format_args!("n{a} n{b} {extra:?} for {lasts:?}"));
-        if let Some(link) = self.links.get_mut(&(a, b)) {
-            link.extra = extra;
-            link.extra_until = self.timeline.now() + lasts;
-        }
+        self.wires.delay(a, b, extra, self.timeline.now() + lasts);
     }
 
     fn suspend(&mut self, index: usize) {
@@ -178,7 +164,7 @@ impl World<'_> {
     }
 
     /// Sets whether a node trusts a peer, and with it the advert for that peer.
-    pub(crate) fn trust(&mut self, node: usize, peer: usize, trusted: bool) -> Step {
+    pub(super) fn trust(&mut self, node: usize, peer: usize, trusted: bool) -> Step {
         let Some(id) = self.nodes.id(peer) else { return Ok(()) };
         let Some(here) = self.nodes.get_mut(node).filter(|node| node.is_awake()) else {
             return Ok(());
@@ -189,14 +175,14 @@ impl World<'_> {
         }
         if trusted {
             let hello = Packet::Hello(Box::new(here.advert_for(peer)));
-            self.send(node, peer, hello);
+            self.wires.send(&mut self.timeline, node, peer, hello);
         }
         self.feed(node, Input::Trust { peer: id, trusted })?;
         self.settle(node)
     }
 
     /// Kills a marked worker, now that it has sent its result.
-    pub(crate) fn vanish(&mut self, index: usize) {
+    pub(super) fn vanish(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
         if node.take_vanishing() && !self.calm {
             let kind = FaultKind::WorkerVanished;
@@ -205,7 +191,7 @@ impl World<'_> {
     }
 
     /// Makes an owner send some assignments twice, at once or later.
-    pub(crate) fn repeat_assignments(
+    pub(super) fn repeat_assignments(
         &mut self,
         owner: usize,
         worker: usize,
@@ -234,7 +220,7 @@ impl World<'_> {
     }
 
     /// Makes a worker send some results twice, or add lies.
-    pub(crate) fn tamper(&mut self, worker: usize, frames: Vec<ToOwner>) -> Vec<ToOwner> {
+    pub(super) fn tamper(&mut self, worker: usize, frames: Vec<ToOwner>) -> Vec<ToOwner> {
         if self.calm {
             return frames;
         }

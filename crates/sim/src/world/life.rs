@@ -7,14 +7,15 @@ use meshwork_core::{
     engine::{Input, RunId},
 };
 
+use super::World;
 use crate::{
     CrashPoint, FaultKind, Invariant, Moment, Outcome,
     event::Event,
+    frame_text::end_name,
     history::same_end,
     limits,
     node::Execution,
     report::{Broken, Step},
-    world::World,
 };
 
 const B7: &[CrashPoint] = &[CrashPoint::B7];
@@ -60,10 +61,10 @@ impl World<'_> {
         self.check_known(index)
     }
 
-    pub(crate) fn restart(&mut self, node: usize) -> Step {
+    pub(super) fn restart(&mut self, node: usize) -> Step {
         self.start(node)?;
         for peer in self.nodes.linked_with(node) {
-            self.try_connect(node, peer);
+            self.wires.try_connect(&mut self.timeline, node, peer);
         }
         self.come_back(node)
     }
@@ -102,7 +103,7 @@ impl World<'_> {
     }
 
     /// A node dies, and restarts unless it is gone for good.
-    pub(crate) fn crash(&mut self, index: usize, kind: FaultKind) -> Step {
+    pub(super) fn crash(&mut self, index: usize, kind: FaultKind) -> Step {
         if !self.nodes.is_up(index) {
             return Ok(());
         }
@@ -113,7 +114,7 @@ impl World<'_> {
             return Ok(());
         }
         self.kill(index, reached);
-        self.abandon(index, slowly);
+        self.wires.abandon(&mut self.timeline, &self.nodes, index, slowly);
         if let Some(node) = self.nodes.get_mut(index) {
             node.leave();
         }
@@ -122,7 +123,7 @@ impl World<'_> {
 
     /// Stops a node in order: it takes no more work, and stops when it owes no results, or when its
     /// time is over.
-    pub(crate) fn stop_node(&mut self, index: usize) -> Step {
+    pub(super) fn stop_node(&mut self, index: usize) -> Step {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else {
             return Ok(());
         };
@@ -140,7 +141,7 @@ impl World<'_> {
     }
 
     /// Checks whether a node that is to stop can stop now.
-    pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
+    pub(super) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
         let node = self.nodes.get(index).filter(|node| node.is_awake() && node.is_in_boot(boot));
         let Some(engine) = node.and_then(|node| node.engine()) else { return Ok(()) };
         if self.timeline.now() < until && engine.is_at_work() {
@@ -156,7 +157,7 @@ impl World<'_> {
     }
 
     /// The node has stopped, unless it was killed meanwhile.
-    pub(crate) fn stopped(&mut self, index: usize, boot: u32) -> Step {
+    pub(super) fn stopped(&mut self, index: usize, boot: u32) -> Step {
         if !self.nodes.is_in_boot(index, boot) {
             return Ok(());
         }
@@ -166,7 +167,7 @@ impl World<'_> {
     }
 
     /// A node takes no work for a while.
-    pub(crate) fn drain(&mut self, index: usize, on: bool) -> Step {
+    pub(super) fn drain(&mut self, index: usize, on: bool) -> Step {
         if !self.nodes.is_awake(index) {
             return Ok(());
         }
@@ -182,7 +183,7 @@ impl World<'_> {
     /// A process ends; the next one starts later.
     pub(crate) fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
         self.kill(index, reached);
-        self.abandon(index, slowly);
+        self.wires.abandon(&mut self.timeline, &self.nodes, index, slowly);
         // About a lease, and often much shorter.
         let lease = u64::try_from(self.scenario.lease.as_millis()).unwrap_or(u64::MAX);
         let most = if self.rngs.faults.chance(500) { 500 } else { lease * 5 / 2 };
@@ -205,7 +206,7 @@ impl World<'_> {
     }
 
     /// Resumes a suspended node, and handles the events that have waited for it.
-    pub(crate) fn resume(
+    pub(super) fn resume(
         &mut self,
         index: usize,
         boot: u32,
@@ -229,7 +230,7 @@ impl World<'_> {
     }
 
     /// An attempt starts. Its end is decided now.
-    pub(crate) fn execute(
+    pub(super) fn execute(
         &mut self,
         index: usize,
         run: u64,
@@ -274,7 +275,7 @@ impl World<'_> {
     }
 
     /// A handler is asked to stop. It stops soon, unless it stalls or ends by itself before.
-    pub(crate) fn stop(&mut self, index: usize, run: u64) {
+    pub(super) fn stop(&mut self, index: usize, run: u64) {
         let soon = self.timeline.now() + self.rngs.handlers.millis(0, limits::STOP_MS);
         let Some(node) = self.nodes.get_mut(index) else { return };
         let boot = node.boot();
@@ -285,7 +286,7 @@ impl World<'_> {
         self.timeline.plan(soon, Event::RunEnds { node: index, boot, run });
     }
 
-    pub(crate) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
+    pub(super) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
         let process = self.nodes.process(index).filter(|_| self.nodes.is_in_boot(index, boot));
         if !process.is_some_and(|process| process.executions.has(run))
             || self.dies(index, B7, Moment::Before)
@@ -301,7 +302,7 @@ impl World<'_> {
         if let AttemptEnd::Output(output) = &end {
             self.history.produced(task, index, attempt, output.clone());
         }
-        let name = crate::effects::end_name(&end);
+        let name = end_name(&end);
         self.timeline.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
         let took = ends.since(began);
         self.must_keep(index, owner, epoch, task);

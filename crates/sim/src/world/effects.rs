@@ -1,16 +1,16 @@
 //! Carries out the effects of engines.
 
 use meshwork_core::{
-    AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, TaskState, Time, ToOwner, ToWorker,
+    FailureCode, PeerId, TaskEnd, TaskId, TaskState, Time, ToOwner, ToWorker,
     engine::{ArchivedTask, Effect, Input, Record, Reply, Seq, Token, Volume},
 };
 
+use super::World;
 use crate::{
     CrashPoint, FaultKind, Invariant, Moment,
-    crash::{committed, said_by_owner, said_by_worker},
+    crash::{committed, sent_by_owner, sent_by_worker},
     event::{Event, Packet},
     report::{Broken, Step},
-    world::World,
 };
 
 const A3: &[CrashPoint] = &[CrashPoint::A3];
@@ -18,17 +18,8 @@ const A4: &[CrashPoint] = &[CrashPoint::A4];
 const A12: &[CrashPoint] = &[CrashPoint::A12];
 const B5: &[CrashPoint] = &[CrashPoint::B5];
 
-/// The kind of end, in one word.
-pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
-    match end {
-        AttemptEnd::Output(_) => "output",
-        AttemptEnd::Failed(failure) => failure.code.as_str(),
-        AttemptEnd::Cancelled => "cancelled",
-    }
-}
-
 impl World<'_> {
-    pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
+    pub(super) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
         for effect in effects {
             if !self.nodes.is_up(node) {
                 // The node died at one of the effects.
@@ -123,7 +114,7 @@ impl World<'_> {
         self.timeline.plan_in(takes, Event::Archived { node: index, boot, first });
     }
 
-    pub(crate) fn on_archived(&mut self, index: usize, boot: u32, first: u64) -> Step {
+    pub(super) fn on_archived(&mut self, index: usize, boot: u32, first: u64) -> Step {
         if !self.nodes.is_in_boot(index, boot) {
             return Ok(());
         }
@@ -146,7 +137,7 @@ impl World<'_> {
         self.timeline.plan_in(takes, Event::Fsynced { node: index, boot });
     }
 
-    pub(crate) fn on_fsynced(&mut self, index: usize, boot: u32) -> Step {
+    pub(super) fn on_fsynced(&mut self, index: usize, boot: u32) -> Step {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_in_boot(boot)) else {
             return Ok(());
         };
@@ -189,12 +180,12 @@ impl World<'_> {
         if frames.iter().any(|frame| matches!(frame, ToWorker::Assign(_))) {
             self.believed.entry((owner, worker)).or_default();
         }
-        let points = if self.watches_points() { said_by_owner(&frames) } else { Vec::new() };
+        let points = if self.watches_points() { sent_by_owner(&frames) } else { Vec::new() };
         if self.dies(owner, &points, Moment::Before) {
             return Ok(());
         }
         let frames = self.repeat_assignments(owner, worker, session, frames);
-        self.send(owner, worker, Packet::ToWorker { session, frames });
+        self.wires.send(&mut self.timeline, owner, worker, Packet::ToWorker { session, frames });
         self.dies(owner, &points, Moment::After);
         Ok(())
     }
@@ -204,13 +195,13 @@ impl World<'_> {
         let process = self.nodes.process(worker);
         let session = process.and_then(|process| process.sessions.to_owner(owner));
         let Some(session) = session else { return };
-        let points = if self.watches_points() { said_by_worker(&frames) } else { Vec::new() };
+        let points = if self.watches_points() { sent_by_worker(&frames) } else { Vec::new() };
         if self.dies(worker, &points, Moment::Before) {
             return;
         }
         let frames = self.tamper(worker, frames);
         let has_result = frames.iter().any(|frame| matches!(frame, ToOwner::Result { .. }));
-        self.send(worker, owner, Packet::ToOwner { session, frames });
+        self.wires.send(&mut self.timeline, worker, owner, Packet::ToOwner { session, frames });
         if has_result {
             self.vanish(worker);
         }
