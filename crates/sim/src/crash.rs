@@ -5,11 +5,9 @@
 //! written: an accepted attempt lives in memory until it has finished, so this is B4. B12, the
 //! collection of acknowledged results, is part of B11 here and the journal's own task in a node.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use meshwork_core::{Epoch, ToOwner, ToWorker, engine::Record};
-
-use crate::{FaultKind, event::Event, world::World};
 
 /// A step at which a node can be made to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +92,7 @@ impl CrashPoint {
     }
 
     /// Whether the step is a commit: before it the medium has none of the batch, after it all.
-    fn is_commit(self) -> bool {
+    pub(crate) fn is_commit(self) -> bool {
         matches!(self, Self::A2 | Self::A10 | Self::B8 | Self::B11)
     }
 }
@@ -136,16 +134,16 @@ impl fmt::Display for CrashAt {
 pub(crate) struct Crashes {
     /// Crashes that have not happened yet, each with the number of visits of its point.
     ahead: Vec<(CrashAt, u32)>,
-    pub(crate) fired: Vec<CrashAt>,
+    happened: Vec<CrashAt>,
 }
 
 impl Crashes {
     pub(crate) fn new(planned: &[CrashAt]) -> Self {
-        Self { ahead: planned.iter().map(|crash| (*crash, 0)).collect(), fired: Vec::new() }
+        Self { ahead: planned.iter().map(|crash| (*crash, 0)).collect(), happened: Vec::new() }
     }
 
     /// Takes out a crash that is due at one of these steps.
-    fn due(&mut self, points: &[CrashPoint], moment: Moment) -> Option<CrashAt> {
+    pub(crate) fn take_due(&mut self, points: &[CrashPoint], moment: Moment) -> Option<CrashAt> {
         let mut due = None;
         for (at, (crash, reached)) in self.ahead.iter_mut().enumerate() {
             if !points.contains(&crash.point) {
@@ -159,52 +157,24 @@ impl Crashes {
         }
         Some(self.ahead.remove(due?).0)
     }
-}
 
-impl World<'_> {
-    /// Kills the node if a crash is due before or after one of these steps; returns whether it
-    /// died.
-    pub(crate) fn dies(&mut self, index: usize, points: &[CrashPoint], moment: Moment) -> bool {
-        if points.is_empty() {
-            return false;
-        }
-        let Some(crash) = self.crashes.due(points, moment) else { return false };
-        self.die(index, crash);
-        true
+    /// Plans a crash again that was due, and did not happen.
+    pub(crate) fn put_back(&mut self, crash: CrashAt) {
+        self.ahead.push((crash, crash.time));
     }
 
-    /// Plans a crash during an execution of this duration, if one is due.
-    pub(crate) fn dies_within(&mut self, index: usize, boot: u32, takes: Duration) {
-        for (moment, quarters) in [(Moment::Before, 1), (Moment::After, 3)] {
-            if let Some(crash) = self.crashes.due(&[CrashPoint::B6], moment) {
-                let when = self.timeline.now() + takes * quarters / 4;
-                self.timeline.plan(when, Event::Die { node: index, boot, crash });
-            }
-        }
+    pub(crate) fn on_happened(&mut self, crash: CrashAt) {
+        self.happened.push(crash);
     }
 
-    /// Kills the node during an execution. If the node died before, the crash stays planned.
-    pub(crate) fn die_within(&mut self, index: usize, boot: u32, crash: CrashAt) {
-        if self.nodes.is_in_boot(index, boot) {
-            self.die(index, crash);
-        } else {
-            self.crashes.ahead.push((crash, crash.time));
-        }
+    /// Whether crashes are planned that have not happened.
+    pub(crate) fn are_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
-    fn die(&mut self, index: usize, crash: CrashAt) {
-        self.crashes.fired.push(crash);
-        let owner = CrashPoint::OWNER.contains(&crash.point);
-        let kind = if owner { FaultKind::OwnerCrash } else { FaultKind::WorkerCrash };
-        self.count(kind, format_args!("n{index} at {crash}"));
-        let reached = !crash.point.is_commit() && self.rngs.faults.chance(500);
-        let slowly = self.rngs.faults.chance(400);
-        self.go_down(index, reached, slowly);
-    }
-
-    /// Whether this run has planned crashes.
-    pub(crate) fn watches_points(&self) -> bool {
-        !self.crashes.ahead.is_empty()
+    /// The crashes that happened, in order.
+    pub(crate) fn into_happened(self) -> Vec<CrashAt> {
+        self.happened
     }
 }
 

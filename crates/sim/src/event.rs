@@ -23,12 +23,12 @@ pub(crate) enum Event {
     Connect { a: usize, b: usize },
     /// An owner's wait for a session times out.
     SessionTimeout { owner: usize, worker: usize, session: u64 },
-    /// A caller submits a task; `again` if it was submitted before.
-    Submit { job: usize, again: bool },
+    /// A caller submits a task; `second` if it was submitted before.
+    Submit { task: usize, second: bool },
     /// A caller submits the next members of a group; with `again`, also earlier ones.
-    HandIn { group: usize, again: bool },
+    SubmitMembers { group: usize, again: bool },
     /// A caller cancels a task.
-    Cancel { job: usize },
+    Cancel { task: usize },
     /// A caller cancels a group.
     CancelGroup { group: usize },
     /// An owner sends a packet again.
@@ -78,7 +78,7 @@ impl Event {
             | Self::Repeat { from: node, .. } => Some(*node),
             // Callers check by themselves whether the node is up.
             Self::Submit { .. }
-            | Self::HandIn { .. }
+            | Self::SubmitMembers { .. }
             | Self::Cancel { .. }
             | Self::CancelGroup { .. }
             | Self::Connect { .. }

@@ -23,17 +23,17 @@
 //! over several calls is detected), and shrinking of a failed history: try a smaller [`Scenario`]
 //! with the same seed instead.
 
-mod bounds;
 mod callers;
-mod check;
+mod checks;
 mod crash;
 mod disk;
 mod event;
 mod faults;
 mod frame_text;
-mod groups;
 mod handler;
 mod history;
+mod host;
+mod injector;
 mod limits;
 mod makespan;
 mod node;
@@ -42,7 +42,6 @@ mod policies;
 mod report;
 mod rng;
 mod run;
-mod safe;
 mod scenario;
 mod timeline;
 mod trace;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use meshwork_core::{Durability, Task, TaskId, TaskLimits, Time};
 
 use crate::{
-    Failure, Faults, Outcome, Policies, Scenario, SimRng, event::Event, history::Job, node::FAMILY,
+    Failure, Faults, Outcome, Policies, Scenario, SimRng, callers::Submission, node::FAMILY,
     world::World,
 };
 
@@ -56,13 +56,13 @@ impl Makespan {
         });
         let mut world = World::new(&scenario, seed, policies);
         let rng = &mut SimRng::new(seed);
-        for (number, run_time) in self.run_times.iter().enumerate() {
-            world.timeline.plan(Time::ZERO + BEGIN, Event::Submit { job: number, again: false });
-            let again = TaskId::from_bytes(rng.bytes());
-            world.history.add_job(Job::new(0, task(rng, *run_time), again, Durability::Memory));
+        for run_time in &self.run_times {
+            let second_id = TaskId::from_bytes(rng.bytes());
+            let task = Submission::new(0, task(rng, *run_time), second_id, Durability::Memory);
+            world.plan_task(Time::ZERO + BEGIN, task);
         }
         match world.run() {
-            Ok(()) => Ok(world.history.times().last().copied().unwrap_or_default()),
+            Ok(()) => Ok(world.times().last().copied().unwrap_or_default()),
             Err(broken) => Err(scenario.failure(seed, broken, world.into_trace())),
         }
     }

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use meshwork_core::{
-    Advert, Durability, PeerId, TaskId, Time,
+    Advert, Durability, GroupId, PeerId, TaskId, Time,
     engine::{
         Effect, Engine, EngineConfig, Input, Observed,
-        view::{Known, TaskView},
+        view::{GroupView, Known, TaskView},
     },
 };
 
@@ -206,6 +206,11 @@ impl Node {
             Known::Here(view) => Some(view),
             Known::Archived { number, .. } => self.disk.archived(number)?.view(),
         }
+    }
+
+    /// The view of a group; `None` if the node does not know it, or is down.
+    pub(crate) fn group_view(&self, id: GroupId, now: Time) -> Option<GroupView> {
+        self.engine()?.read(self.clock(now)).group(id)
     }
 
     // === Faults ===

@@ -55,6 +55,34 @@ impl Nodes {
         self.nodes.last_mut()
     }
 
+    pub(crate) fn has_workers(&self) -> bool {
+        self.nodes.len() > self.owners
+    }
+
+    /// Changes a node, if there is one with this index.
+    pub(crate) fn change(&mut self, index: usize, change: impl FnOnce(&mut Node)) {
+        if let Some(node) = self.get_mut(index) {
+            change(node);
+        }
+    }
+
+    /// Whether a worker other than this one is honest and not gone.
+    pub(crate) fn has_honest_worker_beside(&self, worker: usize) -> bool {
+        let mut workers = self.iter().skip(self.owners);
+        workers.any(|(index, node)| index != worker && node.is_honest() && !node.is_gone())
+    }
+
+    /// The open sessions of owners that are awake: owner, worker and number.
+    pub(crate) fn open_sessions(&self) -> Vec<(usize, usize, u64)> {
+        let mut open = Vec::new();
+        for (owner, node) in self.iter().filter(|(_, node)| node.is_awake()) {
+            let Some(process) = node.process() else { continue };
+            let sessions = process.sessions.to_workers();
+            open.extend(sessions.map(|(worker, session)| (owner, worker, session)));
+        }
+        open
+    }
+
     /// All nodes with their indices.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Node)> {
         self.nodes.iter().enumerate()

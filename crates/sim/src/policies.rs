@@ -8,7 +8,7 @@ use crate::{Outcome, SimRng, default_handler};
 
 type Handler<'a> = Box<dyn FnMut(&Task, &mut SimRng) -> (Duration, Outcome) + 'a>;
 type Nodes<'a> = Box<dyn FnMut(usize, &mut EngineConfig) + 'a>;
-type Tasks<'a> = Box<dyn FnMut(&mut Task, &mut SimRng) + 'a>;
+pub(crate) type Tasks<'a> = Box<dyn FnMut(&mut Task, &mut SimRng) + 'a>;
 
 /// The user's policies of a run. The defaults are those of [`Scenario::run`](crate::Scenario::run).
 ///

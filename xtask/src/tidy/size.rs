@@ -47,11 +47,6 @@ const RECORDS: &[Except] = &[
     ("sim", "Scenario", "the configuration of a simulated history"),
 ];
 
-/// Types that were too large when the bounds were introduced, and are still to be divided.
-const UNDIVIDED: &[Except] = &[
-    ("sim", "World", "the simulator and its checks"),
-];
-
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut large = Vec::new();
@@ -90,8 +85,7 @@ struct Large {
 
 impl Large {
     fn is_excepted(&self) -> bool {
-        let records = RECORDS.iter().filter(|_| self.by_fields);
-        records.chain(UNDIVIDED).any(|(of, ty, _)| *of == self.of && *ty == self.ty)
+        self.by_fields && RECORDS.iter().any(|(of, ty, _)| *of == self.of && *ty == self.ty)
     }
 }
 
@@ -129,8 +123,7 @@ fn too_large(of: &'static str, sources: &[Source]) -> Vec<Large> {
 /// Exceptions for types that are within the bounds.
 fn needless(large: &[Large]) -> Vec<Finding> {
     let is_needed = |(of, ty, _): &&Except| large.iter().any(|it| it.of == *of && it.ty == *ty);
-    let all = RECORDS.iter().chain(UNDIVIDED);
-    let needless = all.filter(|exception| !is_needed(exception));
+    let needless = RECORDS.iter().filter(|exception| !is_needed(exception));
     let what =
         |(of, ty, _): &Except| format!("the exception for `{ty}` of {of} is not needed; remove it");
     needless.map(|it| Finding::new("xtask/src/tidy/size.rs", 1, what(it))).collect()

@@ -2,7 +2,7 @@
 
 use meshwork_core::{ToOwner, ToWorker, engine::Input};
 
-use super::World;
+use super::Host;
 use crate::{
     CrashPoint, Moment,
     crash::{received_by_owner, received_by_worker},
@@ -11,9 +11,9 @@ use crate::{
     report::Step,
 };
 
-impl World<'_> {
+impl Host<'_> {
     /// A packet arrives, unless its connection has closed, or `to` is down.
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         from: usize,
         to: usize,
@@ -78,7 +78,7 @@ impl World<'_> {
         let Some(peer) = self.nodes.id(from) else { return Ok(()) };
         for frame in &frames {
             if let ToWorker::Ack(epoch) = frame {
-                self.history.ack_arrived(to, from, *epoch);
+                self.history.on_acknowledgement(to, from, *epoch);
             }
             self.timeline.log(format_args!("n{to} hears of n{from}: {}", OwnerFrame(frame)));
         }
@@ -98,7 +98,7 @@ impl World<'_> {
         owner: usize,
         frames: &[ToWorker],
     ) -> Vec<CrashPoint> {
-        if !self.watches_points() {
+        if !self.injector.watches_points() {
             return Vec::new();
         }
         let Some(process) = self.nodes.process_mut(worker) else { return Vec::new() };
@@ -109,11 +109,12 @@ impl World<'_> {
         let Some(peer) = self.nodes.id(from) else { return Ok(()) };
         for frame in &frames {
             if let ToOwner::Result { epoch, .. } = frame {
-                self.history.result_arrived(to, from, *epoch);
+                self.history.on_result(to, from, *epoch);
             }
             self.timeline.log(format_args!("n{to} hears of n{from}: {}", WorkerFrame(frame)));
         }
-        let points = if self.watches_points() { received_by_owner(&frames) } else { Vec::new() };
+        let points =
+            if self.injector.watches_points() { received_by_owner(&frames) } else { Vec::new() };
         if self.dies(to, &points, Moment::Before) {
             return Ok(());
         }
@@ -123,7 +124,7 @@ impl World<'_> {
     }
 
     /// A node notices that a connection is closed.
-    pub(super) fn on_notice(&mut self, node: usize, peer: usize, connection: u32) -> Step {
+    pub(crate) fn on_notice(&mut self, node: usize, peer: usize, connection: u32) -> Step {
         if !self.wires.notice(node, peer, connection) {
             return Ok(());
         }
@@ -144,14 +145,14 @@ impl World<'_> {
     }
 
     /// An owner asks a worker for a session.
-    pub(super) fn open_session(&mut self, owner: usize, worker: usize) {
+    pub(crate) fn open_session(&mut self, owner: usize, worker: usize) {
         let session = self.wires.ask_session(&mut self.timeline, owner, worker);
         if let Some(process) = self.nodes.process_mut(owner) {
             process.sessions.ask(worker, session);
         }
     }
 
-    pub(super) fn on_session_timeout(&mut self, owner: usize, worker: usize, session: u64) -> Step {
+    pub(crate) fn on_session_timeout(&mut self, owner: usize, worker: usize, session: u64) -> Step {
         let process = self.nodes.process(owner);
         if !process.is_some_and(|process| process.sessions.is_asking(worker, session)) {
             return Ok(());
@@ -160,7 +161,7 @@ impl World<'_> {
     }
 
     /// An owner closes a session.
-    pub(super) fn close_as_owner(&mut self, owner: usize, worker: usize, session: u64) -> Step {
+    pub(crate) fn close_as_owner(&mut self, owner: usize, worker: usize, session: u64) -> Step {
         let Some(peer) = self.nodes.id(worker) else { return Ok(()) };
         let Some(process) = self.nodes.process_mut(owner) else { return Ok(()) };
         process.sessions.close_to_worker(worker);
@@ -170,7 +171,7 @@ impl World<'_> {
     }
 
     /// A worker closes a session.
-    pub(super) fn close_as_worker(&mut self, worker: usize, owner: usize, session: u64) -> Step {
+    pub(crate) fn close_as_worker(&mut self, worker: usize, owner: usize, session: u64) -> Step {
         let Some(peer) = self.nodes.id(owner) else { return Ok(()) };
         let Some(process) = self.nodes.process_mut(worker) else { return Ok(()) };
         process.sessions.close_to_owner(owner);

@@ -1,29 +1,38 @@
-//! Checks an engine's tables while it runs: none exceeds its limit, and none keeps work that is not
-//! wanted.
+//! Checks an engine's tables while it runs: none exceeds its limit, none keeps work that is not
+//! wanted, and its counts agree with the ends that it has reported.
 //!
-//! Absent on purpose: the check that the tables are empty at the end, see `check`.
+//! Absent on purpose: the check that the tables are empty at the end, see `rest`.
 
 use meshwork_core::{engine::view::Sizes, limits as core};
 
+use super::Checks;
 use crate::{
     Invariant, limits,
     report::{Broken, Step},
-    world::World,
 };
 
-impl World<'_> {
-    /// Called after each pass of a node. Checks its tables after every few passes.
-    pub(crate) fn look_at_tables(&mut self, index: usize) -> Step {
-        let every = limits::TABLE_PASSES + self.nodes.len();
-        let node = self.nodes.get_mut(index);
-        if !node.is_some_and(|node| node.is_table_check_due(every)) {
+impl Checks<'_> {
+    /// When no write is in flight, an engine's counts agree with the ends that it has reported.
+    pub(crate) fn accounts(&self, index: usize) -> Step {
+        let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
             return Ok(());
+        };
+        let Some(process) = node.process() else { return Ok(()) };
+        let accounts = process.engine().accounts();
+        let (counted, open) = (accounts.queued + accounts.running, process.open().len());
+        if counted != open {
+            let details = format!("n{index} counts {counted} open tasks, but {open} are open");
+            return Err(Broken::new(Invariant::Accounts, details));
         }
-        self.check_bounds(index)?;
-        self.check_groups(index)
+        if accounts.dropped_results > 0 {
+            let details = format!("n{index} dropped results although it had room for them");
+            return Err(Broken::new(Invariant::ResultIsDelivered, details));
+        }
+        Ok(())
     }
 
-    fn check_bounds(&self, index: usize) -> Step {
+    /// No table of an engine exceeds its limit.
+    pub(crate) fn bounds(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
         let Some(process) = node.process() else { return Ok(()) };
         let engine = process.engine();
@@ -34,15 +43,12 @@ impl World<'_> {
         let live = accounts.queued + accounts.running;
         // A task whose end is not on disk yet is counted, but its room is free already.
         let owned = if node.disk.is_idle() { live } else { 0 };
+        let most_groups = node.max_owned().saturating_add(node.max_kept().saturating_mul(2));
         let within = [
             ("tasks", owned, node.max_owned()),
             ("runs", process.executions.len(), node.slots()),
             ("timers", sizes.timers, 2 * (live + 3 * peers) + limits::STALE_TIMERS),
-            (
-                "groups",
-                sizes.groups,
-                node.max_owned().saturating_add(node.max_kept().saturating_mul(2)),
-            ),
+            ("groups", sizes.groups, most_groups),
             ("batches", sizes.batches, usize::try_from(node.disk.batches()).unwrap_or(usize::MAX)),
             ("held", accounts.held, most_held),
             ("results", accounts.unacked, core::UNACKED_BYTES / 1_024),
@@ -58,10 +64,10 @@ impl World<'_> {
             let details = format!("n{index} runs {} attempts that are not wanted", sizes.unwanted);
             return Err(Broken::new(Invariant::NoWaste, details));
         }
-        self.check_bytes(index, sizes)
+        self.bytes(index, sizes)
     }
 
-    fn check_bytes(&self, index: usize, sizes: Sizes) -> Step {
+    fn bytes(&self, index: usize, sizes: Sizes) -> Step {
         // An idle worker may receive one task more than its credit allows.
         let each = core::CREDIT_BYTES + core::INLINE_BYTES as u64;
         let inputs = each * self.nodes.len() as u64;

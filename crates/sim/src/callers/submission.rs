@@ -1,0 +1,160 @@
+//! A task as its caller sees it.
+
+use std::time::Duration;
+
+use meshwork_core::{Durability, PeerId, Task, TaskEnd, TaskId, Time};
+
+/// A task that a caller submits, once or more, and the answers.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    owner: usize,
+    task: Task,
+    /// The id when it is submitted a second time under its idempotency key.
+    second_id: TaskId,
+    targets: Vec<PeerId>,
+    /// The task survives its owner's process.
+    durable: bool,
+    submitted_at: Option<Time>,
+    ended_at: Option<Time>,
+    /// The id under which it was accepted, once answered.
+    accepted_as: Option<TaskId>,
+    /// The end that its caller received.
+    end: Option<TaskEnd>,
+    /// The task was in memory only, and its owner's process died.
+    lost: bool,
+    /// Its group ended before it was accepted.
+    refused: bool,
+}
+
+impl Submission {
+    /// A task that is not submitted yet. `usual` is its owner's durability.
+    pub(crate) fn new(owner: usize, task: Task, second_id: TaskId, usual: Durability) -> Self {
+        Self {
+            owner,
+            durable: task.durability.unwrap_or(usual) == Durability::Disk,
+            task,
+            second_id,
+            targets: Vec::new(),
+            submitted_at: None,
+            ended_at: None,
+            accepted_as: None,
+            end: None,
+            lost: false,
+            refused: false,
+        }
+    }
+
+    pub(super) fn with_targets(self, targets: Vec<PeerId>) -> Self {
+        Self { targets, ..self }
+    }
+
+    pub(crate) fn owner(&self) -> usize {
+        self.owner
+    }
+
+    pub(crate) fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Both ids under which it is submitted.
+    pub(crate) fn ids(&self) -> [TaskId; 2] {
+        [self.task.id, self.second_id]
+    }
+
+    pub(crate) fn targets(&self) -> &[PeerId] {
+        &self.targets
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    pub(crate) fn was_submitted(&self) -> bool {
+        self.submitted_at.is_some()
+    }
+
+    /// The id under which it was accepted, once answered.
+    pub(crate) fn accepted_as(&self) -> Option<TaskId> {
+        self.accepted_as
+    }
+
+    /// The end that its caller received.
+    pub(crate) fn end(&self) -> Option<&TaskEnd> {
+        self.end.as_ref()
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Whether its caller asks for nothing more: the task is lost, or refused for good.
+    pub(super) fn is_over(&self) -> bool {
+        self.lost || self.refused
+    }
+
+    /// From the first submission to the end.
+    pub(super) fn time(&self) -> Option<Duration> {
+        Some(self.ended_at?.since(self.submitted_at?))
+    }
+
+    /// The task as it is submitted now; the `second` time its id is another one if it has a key.
+    pub(super) fn submit(&mut self, now: Time, second: bool) -> Task {
+        self.submitted_at.get_or_insert(now);
+        let mut task = self.task.clone();
+        if second && task.idempotency_key.is_some() {
+            task.id = self.second_id;
+        }
+        task
+    }
+
+    /// A submit was answered with this id. Returns the id of the first answer.
+    pub(super) fn on_accepted(&mut self, id: TaskId) -> TaskId {
+        *self.accepted_as.get_or_insert(id)
+    }
+
+    /// A member was accepted. Returns false if the caller knew that.
+    pub(super) fn on_member_accepted(&mut self) -> bool {
+        self.accepted_as.replace(self.task.id).is_none()
+    }
+
+    /// The caller received this end. Returns the end that it received before, if any.
+    pub(super) fn on_end(&mut self, end: &TaskEnd) -> Option<&TaskEnd> {
+        if self.end.is_none() {
+            self.end = Some(end.clone());
+            return None;
+        }
+        self.end.as_ref()
+    }
+
+    /// The owner reported the end to its host.
+    pub(super) fn on_ended(&mut self, now: Time) {
+        self.ended_at.get_or_insert(now);
+    }
+
+    /// The owner's process has died.
+    pub(super) fn on_owner_killed(&mut self) {
+        self.lost |= self.was_submitted() && !self.durable;
+    }
+
+    /// The owner's process has died, and the whole group was in memory.
+    pub(super) fn on_group_lost(&mut self) {
+        self.lost = true;
+    }
+
+    /// The caller submits no further members. `is_known`: the owner has accepted this one.
+    pub(super) fn on_group_given_up(&mut self, is_known: bool) {
+        if is_known {
+            self.accepted_as = Some(self.task.id);
+        }
+        self.refused = self.accepted_as.is_none();
+    }
+
+    /// The task was forgotten, and counts as a new one.
+    pub(super) fn begin_anew(&mut self) {
+        (self.accepted_as, self.end, self.refused) = (None, None, false);
+    }
+}

@@ -1,0 +1,32 @@
+//! The checks of the invariants. They read the world and never change it.
+
+use std::collections::BTreeSet;
+
+use meshwork_core::Time;
+
+pub(crate) use self::probes::Probes;
+use crate::{Scenario, callers::Callers, history::History, nodes::Nodes, wires::Wires};
+
+mod ends;
+mod groups;
+mod placement;
+mod probes;
+mod refusals;
+mod rest;
+mod storage;
+mod tables;
+
+/// What the checks read.
+#[derive(Clone, Copy)]
+pub(crate) struct Checks<'w> {
+    pub(crate) now: Time,
+    pub(crate) scenario: &'w Scenario,
+    pub(crate) nodes: &'w Nodes,
+    pub(crate) wires: &'w Wires,
+    pub(crate) callers: &'w Callers,
+    pub(crate) history: &'w History,
+    /// Pairs of nodes of which the first has ever distrusted the second.
+    pub(crate) distrusted: &'w BTreeSet<(usize, usize)>,
+    /// The user's policies may change nodes and tasks.
+    pub(crate) has_own_policies: bool,
+}

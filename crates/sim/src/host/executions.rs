@@ -1,0 +1,103 @@
+//! Executions: their handler decides at the start how long they take and how they end.
+
+use meshwork_core::{
+    Assignment, AttemptEnd, FailureCode, TaskFailure,
+    engine::{Input, RunId},
+};
+
+use super::Host;
+use crate::{
+    CrashPoint, FaultKind, Invariant, Moment, Outcome,
+    event::Event,
+    frame_text::end_name,
+    limits,
+    node::{Execution, Ran},
+    report::{Broken, Step},
+};
+
+const B7: &[CrashPoint] = &[CrashPoint::B7];
+
+impl Host<'_> {
+    /// An attempt starts.
+    pub(super) fn execute(
+        &mut self,
+        index: usize,
+        run: u64,
+        owner: usize,
+        work: Assignment,
+    ) -> Step {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let (epoch, id, attempt) = (work.epoch, work.task, work.attempt);
+        let boot = node.boot();
+        let stalled = node.take_stall();
+        self.history.on_started(boot, owner, epoch, (index, id, attempt))?;
+        self.hedged += u64::from(self.checks().hedged(owner, id, attempt)?);
+        let Some(task) = self.callers.submission_of(id) else {
+            let details = format!("n{index} runs {id}, which was never submitted");
+            return Err(Broken::new(Invariant::ResultWasProduced, details));
+        };
+        let (mut takes, outcome) = (self.policies.handler)(task.task(), &mut self.rngs.handlers);
+        let mut end = match outcome {
+            Outcome::Output(output) => AttemptEnd::Output(output),
+            Outcome::Failed(failure) => AttemptEnd::Failed(failure),
+        };
+        if stalled {
+            takes = self.injector.millis(15_000, 40_000);
+        } else if let Some(limit) = work.limit.filter(|limit| *limit < takes) {
+            takes = limit;
+            end = AttemptEnd::Failed(TaskFailure::new(FailureCode::TimedOut, "its time limit"));
+        }
+        let began = self.timeline.now();
+        let ends = began + takes;
+        let execution = Execution { owner, epoch, task: id, attempt, began, ends, end, stalled };
+        if let Some(process) = self.nodes.process_mut(index) {
+            process.executions.begin(run, execution);
+        }
+        if stalled {
+            let what = format_args!("n{index} {epoch} of n{owner}");
+            self.injector.count(&mut self.timeline, FaultKind::WorkerStall, what);
+        }
+        self.timeline
+            .log(format_args!("n{index} runs {epoch} of n{owner}: {} #{attempt}", id.short()));
+        self.timeline.plan(ends, Event::RunEnds { node: index, boot, run });
+        self.injector.plan_crash_within(&mut self.timeline, index, boot, takes);
+        Ok(())
+    }
+
+    /// A handler is asked to stop. It stops soon, unless it stalls or ends by itself before.
+    pub(super) fn stop_execution(&mut self, index: usize, run: u64) {
+        let soon = self.timeline.now() + self.rngs.handlers.millis(0, limits::STOP_MS);
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        let boot = node.boot();
+        let stops = |process: &mut crate::node::Process| process.executions.stop(run, soon);
+        if node.process_mut().is_some_and(stops) {
+            self.timeline.plan(soon, Event::RunEnds { node: index, boot, run });
+        }
+    }
+
+    /// An execution ends, unless its end was rescheduled.
+    pub(crate) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
+        let process = self.nodes.process(index).filter(|_| self.nodes.is_in_boot(index, boot));
+        if !process.is_some_and(|process| process.executions.has(run))
+            || self.dies(index, B7, Moment::Before)
+        {
+            return Ok(());
+        }
+        let Some(process) = self.nodes.process_mut(index) else { return Ok(()) };
+        let Some(execution) = process.executions.end(run) else { return Ok(()) };
+        let Execution { owner, epoch, task, attempt, began, ends, end, stalled: _ } = execution;
+        // The result must be kept once the worker's disk has written all of it.
+        if index != owner && self.callers.is_durable(&task) {
+            process.attempt_ran(Ran { owner, epoch, task });
+        }
+        self.history.on_finished(index, owner, epoch);
+        if let AttemptEnd::Output(output) = &end {
+            self.history.on_output(task, index, attempt, output.clone());
+        }
+        self.timeline.log(format_args!("n{index} has run {epoch} of n{owner}: {}", end_name(&end)));
+        let took = ends.since(began);
+        self.feed(index, Input::Finished { run: RunId(run), end, took })?;
+        self.dies(index, B7, Moment::After);
+        self.settle(index)
+    }
+}

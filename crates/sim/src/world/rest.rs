@@ -1,0 +1,113 @@
+//! The end of a run: everything has come to rest, and the outcome is checked.
+
+use std::collections::VecDeque;
+
+use meshwork_core::{
+    Time,
+    engine::{Effect, Engine, Input, view::Sizes},
+};
+
+use super::World;
+use crate::{
+    Ends, Invariant, limits,
+    node::Node,
+    report::{Broken, Step},
+};
+
+impl World<'_> {
+    /// All tasks have ended as reported, are restored so from disk, and nothing else is left.
+    pub(super) fn check_ends(&mut self) -> Step {
+        let host = &mut self.host;
+        host.timeline.log(format_args!("at rest"));
+        host.checks().delivered()?;
+        self.check_tables()?;
+        let host = &mut self.host;
+        for owner in 0..host.nodes.owners() {
+            let checks = host.checks();
+            checks.known(owner)?;
+            let ends = checks.ends(owner)?;
+            checks.groups_in_memory(owner)?;
+            self.ends = add(self.ends, ends);
+            host.kill(owner, false);
+            host.start(owner)?;
+            host.checks().groups_on_disk(owner)?;
+        }
+        let (ends, tasks) = (self.ends.total(), host.callers.submissions().len());
+        if ends != u64::try_from(tasks).unwrap_or(u64::MAX) {
+            let details = format!("{ends} of {tasks} tasks have ended");
+            return Err(Broken::new(Invariant::OneEnd, details));
+        }
+        Ok(())
+    }
+
+    /// All engines' tables are empty when all timers have fired.
+    fn check_tables(&mut self) -> Step {
+        for index in 0..self.host.nodes.len() {
+            let now = self.host.timeline.now();
+            let up = self.host.nodes.get(index).filter(|node| node.is_up());
+            let Some(mut clock) = up.map(|node| node.clock(now)) else { continue };
+            for _ in 0..limits::LAST_TICKS {
+                clock = clock + limits::CALM;
+                self.tick_alone(index, clock)?;
+            }
+            let engine = self.host.nodes.get(index).and_then(Node::engine);
+            let sizes = engine.map(Engine::sizes).unwrap_or_default();
+            if sizes != Sizes::default() {
+                let details = format!("n{index} still has {sizes:?}");
+                return Err(Broken::new(Invariant::NothingLeft, details));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fires one node's timers. Only its disk answers, so that it can forget old tasks; its other
+    /// effects are dropped, because they would only keep it busy.
+    fn tick_alone(&mut self, index: usize, clock: Time) -> Step {
+        let mut inputs = VecDeque::from([Input::Tick]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.host.pass_alone(index, input, clock) {
+                inputs.extend(self.written(index, effect, clock)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer of a disk that takes no time, if the effect is a write.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the disk does nothing else")]
+    fn written(
+        &mut self,
+        index: usize,
+        effect: Effect,
+        clock: Time,
+    ) -> Result<Option<Input>, Broken> {
+        match effect {
+            Effect::Persist { seq, records } => {
+                self.host.check_records(index, &records)?;
+                if let Some(node) = self.host.nodes.get_mut(index) {
+                    node.disk.write_at_once(seq, records, clock);
+                }
+                Ok(Some(Input::Persisted { seq }))
+            }
+            Effect::Archive { volume, tasks } => {
+                let first = volume.first;
+                if let Some(node) = self.host.nodes.get_mut(index) {
+                    node.disk.write(*volume, tasks);
+                }
+                Ok(Some(Input::Archived { first }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+fn add(a: Ends, b: Ends) -> Ends {
+    Ends {
+        succeeded: a.succeeded + b.succeeded,
+        failed: a.failed + b.failed,
+        cancelled: a.cancelled + b.cancelled,
+        expired: a.expired + b.expired,
+        lost: a.lost + b.lost,
+        untold: a.untold + b.untold,
+        refused: a.refused + b.refused,
+    }
+}
