@@ -170,7 +170,7 @@ impl Callers {
         Some((owner, Input::Submit { task, targets, token }))
     }
 
-    /// Whether a caller may submit a task now. If the task was forgotten, it begins anew. False
+    /// Whether a caller may submit a task now. If the task was forgotten, it is a new one. False
     /// while a record of the task may be in flight: then the caller waits.
     fn may_submit(&mut self, cx: &mut Cx<'_>, number: usize) -> bool {
         let Some(submission) = self.submissions.get_mut(number) else { return false };
@@ -186,8 +186,8 @@ impl Callers {
         if !node.disk.is_idle() {
             return false;
         }
-        submission.begin_anew();
-        cx.history.begin_anew(ids);
+        submission.reset();
+        cx.history.reset(ids);
         true
     }
 
@@ -258,14 +258,19 @@ impl Callers {
     }
 
     /// A task was refused with a cause: its caller tries again later, or gives up.
-    pub(crate) fn on_refused(&mut self, timeline: &mut Timeline, number: usize, then: Then) {
+    pub(crate) fn on_refused(
+        &mut self,
+        timeline: &mut Timeline,
+        number: usize,
+        then: AfterRefusal,
+    ) {
         let again = Event::Submit { task: number, second: false };
         match then {
-            Then::Later => self.later(timeline, again),
-            Then::Busy { retry_after } | Then::NoRoom { retry_after } => {
+            AfterRefusal::Later => self.later(timeline, again),
+            AfterRefusal::Busy { retry_after } | AfterRefusal::NoRoom { retry_after } => {
                 timeline.plan_in(retry_after + self.rng.up_to(retry_after), again);
             }
-            Then::GiveUp => {}
+            AfterRefusal::GiveUp => {}
         }
     }
 
@@ -288,7 +293,7 @@ impl Callers {
 
 /// What a caller does after a refusal that has a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum AfterRefusal {
     /// The owner is stopping: it submits again later.
     Later,
     /// The owner has too many open tasks: it submits again after this time.

@@ -9,10 +9,10 @@ use crate::{Scenario, callers::Callers, history::History, nodes::Nodes, wires::W
 
 mod ends;
 mod groups;
+mod outcome;
 mod placement;
 mod probes;
 mod refusals;
-mod rest;
 mod storage;
 mod tables;
 

@@ -23,7 +23,7 @@ pub(crate) enum Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     ledger: Ledger,
-    flying: Option<(Seq, Vec<Record>)>,
+    in_flight: Option<(Seq, Vec<Record>)>,
     waiting: Vec<Record>,
     last: Seq,
     safe: Seq,
@@ -47,10 +47,10 @@ impl Disk {
 
     /// Starts the next fsync. Returns false if nothing is to be written, or an fsync is running.
     pub(crate) fn start(&mut self) -> bool {
-        if self.flying.is_some() || self.waiting.is_empty() {
+        if self.in_flight.is_some() || self.waiting.is_empty() {
             return false;
         }
-        self.flying = Some((self.last, std::mem::take(&mut self.waiting)));
+        self.in_flight = Some((self.last, std::mem::take(&mut self.waiting)));
         true
     }
 
@@ -63,7 +63,7 @@ impl Disk {
 
     /// Ends the fsync. Returns the number up to which everything is on disk.
     pub(crate) fn finish(&mut self, at: Time) -> Option<Seq> {
-        let (seq, records) = self.flying.take()?;
+        let (seq, records) = self.in_flight.take()?;
         self.safe = seq;
         for record in records {
             match &record {
@@ -142,7 +142,7 @@ impl Disk {
     }
 
     /// Removes the memory of a forgotten task.
-    pub(crate) fn forget_earlier(&mut self, id: &TaskId) {
+    pub(crate) fn erase_forgotten(&mut self, id: &TaskId) {
         if self.is_forgotten(id) {
             self.tasks.remove(id);
             self.ends.remove(id);
@@ -155,9 +155,9 @@ impl Disk {
     }
 
     /// Whether this task is being written.
-    pub(crate) fn is_coming(&self, task: TaskId) -> bool {
-        let flying = self.flying.iter().flat_map(|(_, records)| records);
-        let mut records = flying.chain(&self.waiting);
+    pub(crate) fn is_writing(&self, task: TaskId) -> bool {
+        let in_flight = self.in_flight.iter().flat_map(|(_, records)| records);
+        let mut records = in_flight.chain(&self.waiting);
         records.any(|record| matches!(record, Record::Submitted { task: of, .. } if of.id == task))
     }
 
@@ -189,23 +189,23 @@ impl Disk {
     }
 
     /// The records in flight.
-    pub(crate) fn flying(&self) -> &[Record] {
-        self.flying.as_ref().map_or(&[], |(_, records)| records)
+    pub(crate) fn in_flight(&self) -> &[Record] {
+        self.in_flight.as_ref().map_or(&[], |(_, records)| records)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.flying.is_none() && self.waiting.is_empty()
+        self.in_flight.is_none() && self.waiting.is_empty()
     }
 
     /// Whether the end of this task is being written.
-    pub(crate) fn is_ending(&self, task: TaskId) -> bool {
-        self.ending(task).is_some()
+    pub(crate) fn is_writing_end(&self, task: TaskId) -> bool {
+        self.end_in_flight(task).is_some()
     }
 
     /// The end of this task that is being written, if any.
-    pub(crate) fn ending(&self, task: TaskId) -> Option<&TaskEnd> {
-        let flying = self.flying.iter().flat_map(|(_, records)| records);
-        flying.chain(&self.waiting).find_map(|record| {
+    pub(crate) fn end_in_flight(&self, task: TaskId) -> Option<&TaskEnd> {
+        let in_flight = self.in_flight.iter().flat_map(|(_, records)| records);
+        in_flight.chain(&self.waiting).find_map(|record| {
             let Record::Ended { id, end, .. } = record else { return None };
             (*id == task).then_some(&**end)
         })

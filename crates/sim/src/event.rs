@@ -53,12 +53,12 @@ pub(crate) enum Event {
     Trust { node: usize, peer: usize },
     /// A partitioned node can be reached again.
     Heal { node: usize },
-    /// A link that was silent in one direction is closed.
+    /// A connection that was silent in one direction closes.
     Cut { a: usize, b: usize },
     /// The whole world is checked.
     Probe,
     /// Faults end, and everything heals.
-    Calm,
+    FaultsEnd,
 }
 
 impl Event {
@@ -91,7 +91,7 @@ impl Event {
             | Self::Heal { .. }
             | Self::Cut { .. }
             | Self::Probe
-            | Self::Calm => None,
+            | Self::FaultsEnd => None,
         }
     }
 }

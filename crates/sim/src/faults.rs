@@ -26,15 +26,15 @@ pub enum FaultKind {
     SessionReset,
     /// No node can reach this node for a while.
     Partition,
-    /// Packets from one side of a link are lost until the link is closed.
+    /// Packets from one side of a connection are lost until it is closed.
     OneWay,
-    /// A link is slow.
+    /// A connection is slow.
     Delay,
     /// A disk is slow.
     SlowDisk,
     /// An fsync fails: the node stops at once, and restarts from the medium.
     FailedDisk,
-    /// One side of a link does not trust the other for a while.
+    /// A node does not trust a connected peer for a while.
     Distrust,
     /// A node is suspended; when it resumes, its clock has jumped or stood still.
     ClockJump,

@@ -21,7 +21,7 @@ type Placed = (usize, TaskId, u32);
 #[derive(Debug, Default)]
 pub(crate) struct History {
     /// All ends that were reported to any caller.
-    terminal: BTreeMap<TaskId, &'static str>,
+    reported: BTreeMap<TaskId, &'static str>,
     /// Executions started, by worker, its boot number, owner and epoch.
     executions: BTreeSet<(usize, u32, usize, Epoch)>,
     /// Where an attempt was started.
@@ -42,17 +42,17 @@ pub(crate) struct History {
 impl History {
     /// Whether an end of this task was reported.
     pub(crate) fn has_ended(&self, id: &TaskId) -> bool {
-        self.terminal.contains_key(id)
+        self.reported.contains_key(id)
     }
 
     /// A task was reported in this state.
     pub(crate) fn on_state(&mut self, id: TaskId, state: &TaskState) -> Step {
-        if let Some(before) = self.terminal.get(&id) {
+        if let Some(before) = self.reported.get(&id) {
             let details = format!("{id} was {before} and is {state} now");
             return Err(Broken::new(Invariant::OneEnd, details));
         }
         if state.is_terminal() {
-            self.terminal.insert(id, state.as_str());
+            self.reported.insert(id, state.as_str());
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl History {
     /// A journal restored this end of a task.
     pub(crate) fn on_restored(&mut self, id: TaskId, end: &TaskEnd) -> Step {
         let state = end.state().as_str();
-        let before = *self.terminal.entry(id).or_insert(state);
+        let before = *self.reported.entry(id).or_insert(state);
         if before != state {
             let details = format!("{id} was {before} and was restored as {state}");
             return Err(Broken::new(Invariant::OneEnd, details));
@@ -131,9 +131,9 @@ impl History {
     }
 
     /// A forgotten task is submitted again under one of these ids, and counts as a new one.
-    pub(crate) fn begin_anew(&mut self, ids: [TaskId; 2]) {
+    pub(crate) fn reset(&mut self, ids: [TaskId; 2]) {
         for id in ids {
-            self.terminal.remove(&id);
+            self.reported.remove(&id);
             self.recorded.remove(&id);
             self.forgotten.remove(&id);
         }
@@ -141,7 +141,7 @@ impl History {
 
     /// The end of a task, if it was reported.
     pub(crate) fn end_of(&self, id: &TaskId) -> Option<&'static str> {
-        self.terminal.get(id).copied()
+        self.reported.get(id).copied()
     }
 
     pub(crate) fn executions(&self) -> u64 {

@@ -144,9 +144,9 @@ impl<'h> Host<'h> {
                 self.timeline.plan(at, Event::Wake { node: index });
                 Ok(())
             }
-            Wake::Restless => {
+            Wake::Livelock => {
                 let details = format!("n{index} always has a timer that is due at once");
-                Err(Broken::new(Invariant::ComesToRest, details))
+                Err(Broken::new(Invariant::WorkEnds, details))
             }
         }
     }

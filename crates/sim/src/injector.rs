@@ -25,7 +25,7 @@ pub(crate) struct Injector {
     period: Duration,
     rng: SimRng,
     /// No further fault begins.
-    calm: bool,
+    faults_ended: bool,
     counts: BTreeMap<FaultKind, u64>,
     crashes: Crashes,
     /// Pairs of nodes of which the first has ever distrusted the second.
@@ -45,7 +45,7 @@ impl Injector {
             settings: scenario.faults.clone(),
             period: scenario.period,
             rng,
-            calm: false,
+            faults_ended: false,
             counts: BTreeMap::new(),
             crashes: Crashes::new(&scenario.crashes),
             distrusted: BTreeSet::new(),
@@ -67,18 +67,18 @@ impl Injector {
         {
             last.make_dishonest();
         }
-        // Faults that begin last take effect before the calm.
-        let calm = self.period + Duration::from_secs(5);
-        timeline.plan(Time::ZERO + calm, Event::Calm);
+        // The last faults take effect before this.
+        let end = self.period + Duration::from_secs(5);
+        timeline.plan(Time::ZERO + end, Event::FaultsEnd);
     }
 
     /// No further fault begins.
-    pub(crate) fn calm_down(&mut self) {
-        self.calm = true;
+    pub(crate) fn end_faults(&mut self) {
+        self.faults_ended = true;
     }
 
-    pub(crate) fn is_calm(&self) -> bool {
-        self.calm
+    pub(crate) fn have_faults_ended(&self) -> bool {
+        self.faults_ended
     }
 
     /// Counts an injected fault, and adds it to the trace.
@@ -172,7 +172,7 @@ impl Injector {
     /// A worker has sent a result: plans its death if it is marked for that.
     pub(crate) fn vanish(&self, timeline: &mut Timeline, nodes: &mut Nodes, index: usize) {
         let Some(node) = nodes.get_mut(index) else { return };
-        if node.take_vanishing() && !self.calm {
+        if node.take_vanishing() && !self.faults_ended {
             let kind = FaultKind::WorkerVanished;
             timeline.plan_in(Duration::ZERO, Event::Crash { node: index, kind });
         }

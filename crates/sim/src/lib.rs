@@ -1,8 +1,8 @@
 //! Runs the engines of many nodes in one thread, in virtual time, from one seed.
 //!
 //! The engine is the real one, [`meshwork_core::engine::Engine`]; its surroundings are simulated:
-//! links, disks, clocks, handlers, callers. Faults are injected while callers submit and cancel
-//! tasks; then everything heals, and the recorded history is checked against the [`Invariant`]s.
+//! wires, disks, clocks, handlers, callers. Faults are injected while callers submit and cancel
+//! tasks; then all faults end, and the recorded history is checked against the [`Invariant`]s.
 //! The same seed gives the same history, byte for byte.
 //!
 //! ```

@@ -1,23 +1,23 @@
-//! Every bound and pace of the simulated world, with its reason.
+//! Every bound and interval of the simulated world, with its reason.
 
 use std::time::Duration;
 
-/// Maximum virtual time between the end of all faults and rest. Far above every time limit of the
-/// callers, so that a world that is not at rest by then never will be. The time in which an owner
-/// is full of tasks that no worker can run is added, see `World::held_in_vain`.
-pub(crate) const CALM: Duration = Duration::from_secs(900);
+/// Maximum virtual time between the end of all faults and the end of all work. Far above every time
+/// limit of the callers: work that has not ended by then never will. The time in which an owner is
+/// full of tasks that no worker can run is added, see `Checks::time_lost_to_gone_workers`.
+pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(900);
 /// Maximum steps of one run per task: stops a world that loops. A usual run takes a hundredth of
 /// it.
 pub(crate) const STEPS: u64 = 2_000;
 /// Maximum passes of one node in a row after which a timer is due at once.
-pub(crate) const RESTLESS: u32 = 1_000;
+pub(crate) const LIVELOCK_PASSES: u32 = 1_000;
 /// Lines of the trace that a failure quotes when the trace is not kept.
 pub(crate) const TAIL: usize = 40;
 /// Interval between two checks of the whole world.
 pub(crate) const PROBE: Duration = Duration::from_millis(500);
 /// Probes in a row at which an owner may consider an attempt running that its connected worker does
 /// not know: many round trips, and shorter than a lease.
-pub(crate) const GHOST_PROBES: u32 = 6;
+pub(crate) const MISSING_PROBES: u32 = 6;
 /// Time after which an owner gives up opening a session.
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two tries to connect: minimum and maximum, in milliseconds.
@@ -32,8 +32,8 @@ pub(crate) const SILENT_NOTICE_MS: (u64, u64) = (500, 4_000);
 pub(crate) const CALLER_MS: (u64, u64) = (50, 1_000);
 /// Waiting tasks of a node that each probe checks. A queue may be long, and its first tasks stand
 /// for the others.
-pub(crate) const LOOKED_AT: usize = 16;
-/// Ticks at the end of a run, each [`CALM`] later than the one before: then no timer is left.
+pub(crate) const PROBED_TASKS: usize = 16;
+/// Ticks at the end of a run, each [`SETTLE_TIME`] later than the one before: then no timer is left.
 pub(crate) const LAST_TICKS: usize = 8;
 /// Tasks and results that an engine keeps: more than any scenario makes, so that nothing is
 /// forgotten and every end can be checked afterwards.
@@ -50,7 +50,7 @@ pub(crate) const TABLE_PASSES: usize = 8;
 /// Timers allowed above two for each subject: obsolete timers are swept in batches of this size.
 pub(crate) const STALE_TIMERS: usize = 4_096;
 /// Interval at which a node that is to stop checks whether it can.
-pub(crate) const STOP_LOOK: Duration = Duration::from_millis(100);
+pub(crate) const STOP_CHECK: Duration = Duration::from_millis(100);
 /// Time within which a handler stops when asked, in milliseconds.
 pub(crate) const STOP_MS: u64 = 50;
 /// Tolerance of a task's time limit: timers are a microsecond late.

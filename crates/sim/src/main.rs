@@ -178,11 +178,11 @@ fn summary(reports: &[Report]) {
     }
     println!(
         "{} runs, {succeeded} tasks succeeded, {failed} failed, {cancelled} cancelled, {expired} \
-         expired, {lost} were not to outlive their owner",
+         expired, {lost} in memory lost with their owner",
         reports.len()
     );
     println!(
-        "{executions} executions, {hedged} of them second attempts beside a first, {steps} steps, {:.1} hours of virtual time",
+        "{executions} executions, {hedged} of them hedges, {steps} steps, {:.1} hours of virtual time",
         seconds / 3_600.0
     );
 }

@@ -1,6 +1,6 @@
 //! Measures the total time of tasks that are submitted at once, on near and distant workers.
 //!
-//! Absent on purpose: faults, and contention of links and processors under load.
+//! Absent on purpose: faults, and contention of wires and processors under load.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 

@@ -14,7 +14,7 @@ use self::clock::Clock;
 pub(crate) use self::{
     config::{FAMILY, HANDLERS, index_of},
     executions::Execution,
-    process::{Process, Ran, Wake},
+    process::{FinishedAttempt, Process, Wake},
 };
 use crate::{Scenario, SimRng, disk::Disk, event::Event, limits};
 

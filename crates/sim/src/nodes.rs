@@ -37,8 +37,8 @@ impl Nodes {
         self.owners.min(self.nodes.len())
     }
 
-    /// The nodes that are linked with `node`. Workers do not talk to each other.
-    pub(crate) fn linked_with(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
+    /// The nodes to which `node` connects. Workers do not connect to each other.
+    pub(crate) fn peers_of(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
         let peers = if node < self.owners() { self.len() } else { self.owners() };
         (0..peers).filter(move |peer| *peer != node)
     }
@@ -66,7 +66,7 @@ impl Nodes {
         }
     }
 
-    /// Whether a worker other than this one is honest and not gone.
+    /// Whether another worker than this one is honest and not gone.
     pub(crate) fn has_honest_worker_beside(&self, worker: usize) -> bool {
         let mut workers = self.iter().skip(self.owners);
         workers.any(|(index, node)| index != worker && node.is_honest() && !node.is_gone())

@@ -28,17 +28,17 @@ pub enum Invariant {
     Accounts,
     /// An owner connected to its worker does not wait for long for an attempt that the worker does
     /// not have.
-    NoGhosts,
-    /// Without faults everything comes to rest in bounded time.
-    ComesToRest,
+    NoMissingAttempt,
+    /// Without faults all work ends in bounded time.
+    WorkEnds,
     /// H8: when all tasks have ended, the engine's tables are empty.
     NothingLeft,
     /// No table of an engine is ever larger than its bound.
     Bounds,
     /// H9: no durable fact is reported before it is on the medium.
-    SafeBeforeTold,
+    DurableBeforeReported,
     /// A task does not wait while a suitable worker is free.
-    NobodyIdle,
+    NoIdleWorker,
     /// The counts of a group equal the states of its members, also after a restart.
     GroupCounts,
     /// A group that was cancelled or has too many failures starts no further member, also after a
@@ -51,7 +51,7 @@ pub enum Invariant {
     /// Tasks go only to workers that their owner trusts.
     OnlyTrusted,
     /// Every refusal and failure has a cause.
-    NoFalseBlame,
+    RefusalHasCause,
     /// No code panics.
     NoPanic,
 }
@@ -68,18 +68,18 @@ impl Invariant {
         Self::CancelledStays,
         Self::SameKeySameTask,
         Self::Accounts,
-        Self::NoGhosts,
-        Self::ComesToRest,
+        Self::NoMissingAttempt,
+        Self::WorkEnds,
         Self::NothingLeft,
         Self::Bounds,
-        Self::SafeBeforeTold,
-        Self::NobodyIdle,
+        Self::DurableBeforeReported,
+        Self::NoIdleWorker,
         Self::GroupCounts,
         Self::GroupStops,
         Self::AtMostTwo,
         Self::NoWaste,
         Self::OnlyTrusted,
-        Self::NoFalseBlame,
+        Self::RefusalHasCause,
         Self::NoPanic,
     ];
 
@@ -95,18 +95,18 @@ impl Invariant {
             Self::CancelledStays => "H6: a cancelled task does not succeed",
             Self::SameKeySameTask => "H7: the same idempotency key names the same task",
             Self::Accounts => "the engine's counts equal its tasks",
-            Self::NoGhosts => "an owner does not wait for attempts that no worker has",
-            Self::ComesToRest => "without faults everything comes to rest",
+            Self::NoMissingAttempt => "an owner does not wait for attempts that no worker has",
+            Self::WorkEnds => "without faults all work ends",
             Self::NothingLeft => "H8: the tables are empty when all tasks have ended",
             Self::Bounds => "no table is larger than its bound",
-            Self::SafeBeforeTold => "H9: no durable fact is reported before it is on disk",
-            Self::NobodyIdle => "a task does not wait while a worker is free",
+            Self::DurableBeforeReported => "H9: no durable fact is reported before it is on disk",
+            Self::NoIdleWorker => "a task does not wait while a worker is free",
             Self::GroupCounts => "a group's counts equal the states of its members",
             Self::GroupStops => "a group that must stop stays stopped, and no other stops",
             Self::AtMostTwo => "a task is at one worker, or at two if it is hedged",
             Self::NoWaste => "a worker that runs an ended task receives a cancel",
             Self::OnlyTrusted => "tasks go only to workers that their owner trusts",
-            Self::NoFalseBlame => "every refusal and failure has a cause",
+            Self::RefusalHasCause => "every refusal and failure has a cause",
             Self::NoPanic => "no code panics",
         }
     }
@@ -132,7 +132,7 @@ pub struct Ends {
     /// Tasks in memory that were lost with their owner's process.
     pub lost: u64,
     /// Tasks that were forgotten before their end was reported, because their owner died.
-    pub untold: u64,
+    pub unreported: u64,
     /// Members that were refused because their group had ended.
     pub refused: u64,
 }
@@ -145,7 +145,7 @@ impl Ends {
             + self.cancelled
             + self.expired
             + self.lost
-            + self.untold
+            + self.unreported
             + self.refused
     }
 }

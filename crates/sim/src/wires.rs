@@ -38,7 +38,7 @@ fn wire_of(from: usize, to: usize) -> ((usize, usize), Side) {
 }
 
 impl Wires {
-    /// No wires yet, see [`Self::link_all`].
+    /// No wires yet, see [`Self::connect_all`].
     pub(crate) fn new(scenario: &Scenario, rng: SimRng) -> Self {
         Self {
             wires: BTreeMap::new(),
@@ -50,8 +50,9 @@ impl Wires {
         }
     }
 
-    /// Links every owner with all nodes, and plans to connect. Workers do not talk to each other.
-    pub(crate) fn link_all(&mut self, timeline: &mut Timeline, nodes: &Nodes) {
+    /// Adds a wire between every owner and each other node, and plans to connect. Workers do not
+    /// connect to each other.
+    pub(crate) fn connect_all(&mut self, timeline: &mut Timeline, nodes: &Nodes) {
         for a in 0..nodes.owners() {
             for b in a + 1..nodes.len() {
                 self.wires.insert((a, b), Wire::new());
@@ -132,7 +133,7 @@ impl Wires {
         node: usize,
         slowly: bool,
     ) {
-        for peer in nodes.linked_with(node) {
+        for peer in nodes.peers_of(node) {
             let flushed = self.cut(timeline, node, peer, slowly) && !slowly;
             let (key, side) = wire_of(node, peer);
             if let Some(wire) = self.wires.get_mut(&key) {
@@ -212,7 +213,7 @@ impl Wires {
 
     // === Faults ===
 
-    /// Nobody can reach this node until [`Self::heal`].
+    /// No node can reach this one until [`Self::heal`].
     pub(crate) fn partition(&mut self, timeline: &mut Timeline, nodes: &Nodes, node: usize) {
         for wire in self.wires_of(node) {
             wire.block();

@@ -1,4 +1,4 @@
-//! The world: runs a scenario from its first event until everything rests.
+//! The world: runs a scenario from its first event until all work has ended.
 //!
 //! Absent on purpose: what engines ask for, see `host`.
 
@@ -18,21 +18,21 @@ use crate::{
 
 mod calls;
 mod faults;
-mod rest;
+mod outcome;
 
 #[derive(Debug)]
 pub(crate) struct World<'h> {
     host: Host<'h>,
-    /// Everything has come to rest.
-    rests: bool,
-    /// The ends of all tasks, once everything rests.
+    /// All faults and all work have ended.
+    finished: bool,
+    /// The ends of all tasks, once all work has ended.
     ends: Ends,
 }
 
 impl<'h> World<'h> {
     pub(crate) fn new(scenario: &Scenario, seed: u64, policies: Policies<'h>) -> Self {
         let host = Host::new(scenario, seed, policies);
-        Self { host, rests: false, ends: Ends::default() }
+        Self { host, finished: false, ends: Ends::default() }
     }
 
     /// Plans that a caller submits this task, beside those of the scenario.
@@ -42,26 +42,26 @@ impl<'h> World<'h> {
         self.host.callers.add(task);
     }
 
-    /// Runs from the start until everything rests, and checks the outcome.
+    /// Runs from the start until all work has ended, and checks the outcome.
     pub(crate) fn run(&mut self) -> Step {
         self.plan();
         let host = &mut self.host;
         for node in 0..host.nodes.len() {
             host.start(node)?;
         }
-        host.wires.link_all(&mut host.timeline, &host.nodes);
+        host.wires.connect_all(&mut host.timeline, &host.nodes);
         host.timeline.plan_in(Duration::ZERO, Event::Probe);
-        let until = host.timeline.now() + host.scenario.period + limits::CALM;
+        let until = host.timeline.now() + host.scenario.period + limits::SETTLE_TIME;
         let tasks = u64::try_from(host.scenario.tasks).unwrap_or(u64::MAX);
         let steps = limits::STEPS.saturating_mul(tasks.saturating_add(1_000));
-        while !self.rests
+        while !self.finished
             && let Some((at, event)) = self.host.timeline.pop()
         {
             let (timeline, checks) = (&self.host.timeline, self.host.checks());
             if timeline.steps() > steps
                 || at > until && at > until + checks.time_lost_to_gone_workers()
             {
-                return Err(Broken::new(Invariant::ComesToRest, checks.unrest()));
+                return Err(Broken::new(Invariant::WorkEnds, checks.unfinished()));
             }
             self.host.timeline.advance(at);
             self.handle(event)?;
@@ -133,8 +133,8 @@ impl<'h> World<'h> {
                 Ok(())
             }
             Event::Probe => self.probe(),
-            Event::Calm => {
-                host.injector.calm_down();
+            Event::FaultsEnd => {
+                host.injector.end_faults();
                 host.timeline.log(format_args!("calm"));
                 Ok(())
             }
@@ -152,11 +152,11 @@ impl<'h> World<'h> {
         self.host.settle(index)
     }
 
-    /// Checks the whole world, and whether everything rests.
+    /// Checks the whole world, and whether all work has ended.
     fn probe(&mut self) -> Step {
         self.host.probe()?;
-        if self.host.injector.is_calm() && self.host.checks().unrest().is_empty() {
-            self.rests = true;
+        if self.host.injector.have_faults_ended() && self.host.checks().unfinished().is_empty() {
+            self.finished = true;
         } else {
             self.host.timeline.plan_in(limits::PROBE, Event::Probe);
         }

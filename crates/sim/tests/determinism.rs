@@ -39,7 +39,7 @@ fn every_kind_of_fault_is_injected() {
 }
 
 #[test]
-fn a_failure_says_how_to_see_it_again() {
+fn a_failure_names_the_command_that_repeats_it() {
     let failure = Scenario::default().run_with(3, |_, _| panic!("on purpose")).unwrap_err();
     assert_eq!(failure.invariant, Invariant::NoPanic);
     let words = failure.to_string();
@@ -51,7 +51,7 @@ fn a_failure_says_how_to_see_it_again() {
 }
 
 #[test]
-fn what_the_handler_says_is_what_becomes_of_tasks() {
+fn no_task_succeeds_when_its_handler_fails() {
     let fails = |_: &_, _: &mut _| {
         let failure = meshwork_core::TaskFailure::new(meshwork_core::FailureCode::Permanent, "no");
         (Duration::from_millis(1), Outcome::Failed(failure))
@@ -62,7 +62,7 @@ fn what_the_handler_says_is_what_becomes_of_tasks() {
 }
 
 #[test]
-fn clocks_that_differ_make_no_difference() {
+fn different_clocks_change_nothing() {
     for seed in 0..50 {
         let skewed = Scenario { skew: Duration::from_secs(400 * 86_400), ..Scenario::default() };
         let (with, without) = (skewed.run(seed).unwrap(), Scenario::default().run(seed).unwrap());

@@ -3,7 +3,7 @@
 use meshwork_sim::{FaultKind, Scenario};
 
 #[test]
-fn groups_keep_their_counts_and_stop_whoever_dies() {
+fn group_counts_and_stops_survive_owner_crashes() {
     let (mut tasks, mut refused, mut again) = (0, 0, 0);
     let (mut cancelled, mut once_more) = (0, 0);
     for seed in 0..150 {
@@ -22,7 +22,7 @@ fn groups_keep_their_counts_and_stop_whoever_dies() {
 }
 
 #[test]
-fn groups_are_forgotten_as_a_whole_whoever_dies() {
+fn groups_are_forgotten_as_a_whole_despite_crashes() {
     let (mut forgotten, mut refused, mut gone, mut crashes) = (0, 0, 0, 0);
     for seed in (3..400).step_by(4) {
         let scenario = Scenario { keep_trace: true, ..Scenario::grouped(seed) };

@@ -20,7 +20,7 @@ fn more_attempts_let_more_tasks_succeed_in_the_example() {
 }
 
 #[test]
-fn work_goes_only_where_it_is_accepted_and_its_labels_are() {
+fn work_goes_only_to_workers_that_accept_it_and_fit() {
     let (nodes, ran) = (6, Cell::new(0));
     let policies = Policies::default()
         .nodes(|index, config| {

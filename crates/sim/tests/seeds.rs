@@ -67,7 +67,7 @@ fn without_faults_nothing_is_lost() {
 }
 
 #[test]
-fn other_networks_hold_as_well() {
+fn varied_networks_hold() {
     for seed in 0..300 {
         if let Err(failure) = Scenario::varied(seed).run(seed) {
             panic!("{failure}");

@@ -3,7 +3,7 @@
 use meshwork_sim::Scenario;
 
 #[test]
-fn full_queues_and_short_memories_lose_nothing() {
+fn full_queues_and_short_retention_lose_nothing() {
     let (mut full, mut forgotten) = (0, 0);
     for seed in 0..100 {
         let scenario = Scenario {

@@ -27,10 +27,10 @@ pub(crate) struct Group {
     next: u32,
     state: State,
     /// The whole group is submitted again after its owner's crash.
-    once_more: bool,
+    resubmit_all: bool,
     /// A caller has asked to cancel it, and has no answer yet.
     cancelling: bool,
-    /// A caller has asked to cancel it.
+    /// A caller has ever asked to cancel it.
     cancelled: bool,
     /// Its owner has stopped the group.
     stopped: bool,
@@ -43,12 +43,12 @@ pub(super) struct Plan {
     pub(super) members: Range<usize>,
     pub(super) durable: bool,
     pub(super) max_fails: Option<u32>,
-    pub(super) once_more: bool,
+    pub(super) resubmit_all: bool,
 }
 
 impl Group {
     pub(super) fn new(plan: Plan) -> Self {
-        let Plan { owner, id, members, durable, max_fails, once_more } = plan;
+        let Plan { owner, id, members, durable, max_fails, resubmit_all } = plan;
         Self {
             owner,
             id,
@@ -57,7 +57,7 @@ impl Group {
             max_fails,
             next: 0,
             state: State::Submitting,
-            once_more,
+            resubmit_all,
             cancelling: false,
             cancelled: false,
             stopped: false,
@@ -158,7 +158,7 @@ impl Group {
     }
 
     /// The owner has forgotten the group: it counts as a new one.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn reset(&mut self) {
         (self.cancelled, self.stopped) = (self.cancelling, false);
     }
 
@@ -184,11 +184,11 @@ impl Group {
 
     /// The owner has restarted. Returns whether the caller submits the whole group again although
     /// all members were accepted.
-    pub(super) fn takes_once_more(&mut self) -> bool {
-        let once_more = self.is_over() && std::mem::take(&mut self.once_more);
-        if once_more {
+    pub(super) fn takes_resubmission(&mut self) -> bool {
+        let resubmit_all = self.is_over() && std::mem::take(&mut self.resubmit_all);
+        if resubmit_all {
             (self.next, self.state) = (0, State::Submitting);
         }
-        once_more
+        resubmit_all
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use meshwork_core::{Task, TaskId, Time, engine::Input};
 
-use super::{Callers, Cx, Request, Then, awake_boot};
+use super::{AfterRefusal, Callers, Cx, Request, awake_boot};
 use crate::{event::Event, limits, node::Node, nodes::Nodes, timeline::Timeline};
 
 impl Callers {
@@ -36,7 +36,7 @@ impl Callers {
                 self.later(cx.timeline, later);
                 return None;
             }
-            self.begin_group_anew(&mut cx, number);
+            self.reset_group(&mut cx, number);
         }
         let tasks = self.take_members(cx.timeline, chosen);
         let end = u32::try_from(places.end).unwrap_or(u32::MAX);
@@ -59,15 +59,15 @@ impl Callers {
     }
 
     /// Treats a group as new if it was accepted without an answer, has ended and is forgotten.
-    fn begin_group_anew(&mut self, cx: &mut Cx<'_>, number: usize) {
+    fn reset_group(&mut self, cx: &mut Cx<'_>, number: usize) {
         let Some(group) = self.groups.get_mut(number) else { return };
         if let Some(node) = cx.nodes.get_mut(group.owner()) {
-            group.ids().for_each(|id| node.disk.forget_earlier(&id));
+            group.ids().for_each(|id| node.disk.erase_forgotten(&id));
         }
-        group.begin_anew();
+        group.reset();
         for member in self.submissions.get_mut(group.members()).into_iter().flatten() {
-            member.begin_anew();
-            cx.history.begin_anew(member.ids());
+            member.reset();
+            cx.history.reset(member.ids());
         }
     }
 
@@ -108,7 +108,7 @@ impl Callers {
             if group.has_no_answer() {
                 let again = self.rng.chance(500);
                 self.later(timeline, Event::SubmitMembers { group: number, again });
-            } else if group.takes_once_more() {
+            } else if group.takes_resubmission() {
                 timeline.log(format_args!("group {number} is to be handed in once more"));
                 self.later(timeline, Event::SubmitMembers { group: number, again: false });
             }
@@ -143,18 +143,18 @@ impl Callers {
         timeline: &mut Timeline,
         nodes: &Nodes,
         number: usize,
-        then: Then,
+        then: AfterRefusal,
     ) {
         match then {
             // Groups that have not ended may take all the room, so some caller must give up.
-            Then::NoRoom { .. } if self.rng.chance(200) => {
+            AfterRefusal::NoRoom { .. } if self.rng.chance(200) => {
                 self.give_up(nodes, number);
                 self.later(timeline, Event::CancelGroup { group: number });
             }
-            Then::Later | Then::Busy { .. } | Then::NoRoom { .. } => {
+            AfterRefusal::Later | AfterRefusal::Busy { .. } | AfterRefusal::NoRoom { .. } => {
                 self.later(timeline, Event::SubmitMembers { group: number, again: false });
             }
-            Then::GiveUp => self.give_up(nodes, number),
+            AfterRefusal::GiveUp => self.give_up(nodes, number),
         }
     }
 

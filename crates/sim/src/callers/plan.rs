@@ -79,7 +79,7 @@ impl Callers {
             let when = Time::ZERO + rng.up_to(scenario.period);
             let usual = nodes.get(owner).map(Node::durability).unwrap_or_default();
             let durable = durability.unwrap_or(usual) == Durability::Disk;
-            let once_more = durable && rng.chance(400);
+            let resubmit_all = durable && rng.chance(400);
             if rng.chance(250) {
                 let after = rng.up_to(scenario.period);
                 timeline.plan(when + after, Event::CancelGroup { group: number });
@@ -98,7 +98,7 @@ impl Callers {
                 self.add(Submission::new(owner, task, second_id, usual));
             }
             let members = first..first + members;
-            let plan = Plan { owner, id, members, durable, max_fails, once_more };
+            let plan = Plan { owner, id, members, durable, max_fails, resubmit_all };
             self.groups.push(Group::new(plan));
             timeline.plan(when, Event::SubmitMembers { group: number, again: false });
         }

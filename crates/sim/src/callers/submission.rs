@@ -154,7 +154,7 @@ impl Submission {
     }
 
     /// The task was forgotten, and counts as a new one.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn reset(&mut self) {
         (self.accepted_as, self.end, self.refused) = (None, None, false);
     }
 }

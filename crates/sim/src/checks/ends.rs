@@ -19,7 +19,7 @@ impl Checks<'_> {
                 let code = failure.code;
                 let refused = matches!(code, FailureCode::Refused | FailureCode::UnknownHandler);
                 return if refused && !self.may_refuse(id, failure.worker.as_deref()) {
-                    Err(Broken::new(Invariant::NoFalseBlame, format!("{id}: {failure}")))
+                    Err(Broken::new(Invariant::RefusalHasCause, format!("{id}: {failure}")))
                 } else {
                     Ok(())
                 };

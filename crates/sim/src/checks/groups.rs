@@ -54,7 +54,7 @@ impl Checks<'_> {
             return Ok(());
         }
         let details = format!("n{owner} reports that {id} is cancelled: {view:?}, {on_disk}");
-        let broken = if safe { Invariant::GroupStops } else { Invariant::SafeBeforeTold };
+        let broken = if safe { Invariant::GroupStops } else { Invariant::DurableBeforeReported };
         Err(Broken::new(broken, details))
     }
 
@@ -65,7 +65,7 @@ impl Checks<'_> {
             return Ok(());
         }
         let details = format!("n{} does not cancel {}: {reason}", group.owner(), group.id());
-        Err(Broken::new(Invariant::NoFalseBlame, details))
+        Err(Broken::new(Invariant::RefusalHasCause, details))
     }
 
     /// When no write is in flight, a node's counts of its groups equal those of its disk.
@@ -127,7 +127,7 @@ impl Checks<'_> {
         Err(Broken::new(Invariant::GroupStops, details))
     }
 
-    /// When everything rests, a node's counts of its groups in memory equal the ends of their
+    /// When all work has ended, a node's counts of its groups in memory equal the ends of their
     /// members.
     pub(crate) fn groups_in_memory(&self, index: usize) -> Step {
         let groups = self.callers.groups().iter();

@@ -30,7 +30,7 @@ impl Probes {
     }
 
     pub(crate) fn probe(&mut self, checks: Checks<'_>) -> Step {
-        self.look_for_ghosts(checks)?;
+        self.look_for_missing_attempts(checks)?;
         checks.overdue()?;
         self.look_for_idle_workers(checks)
     }
@@ -38,7 +38,7 @@ impl Probes {
     /// Finds attempts that an owner considers running although their worker does not know them.
     /// Each attempt has its own count, because an owner whose attempts are refused in a row has
     /// another one at each probe.
-    fn look_for_ghosts(&mut self, checks: Checks<'_>) -> Step {
+    fn look_for_missing_attempts(&mut self, checks: Checks<'_>) -> Step {
         self.expected.retain(|(owner, worker), before| {
             let has_none = checks.has_none(*owner, *worker);
             let seen = |epoch| match has_none {
@@ -50,12 +50,12 @@ impl Probes {
             !before.is_empty()
         });
         for ((owner, worker), attempts) in &self.expected {
-            let ghost = attempts.iter().find(|(_, seen)| **seen > limits::GHOST_PROBES);
-            if let Some((epoch, _)) = ghost {
+            let missing = attempts.iter().find(|(_, seen)| **seen > limits::MISSING_PROBES);
+            if let Some((epoch, _)) = missing {
                 let details = format!(
                     "n{owner} expects attempt {epoch} at n{worker}, which does not have it"
                 );
-                return Err(Broken::new(Invariant::NoGhosts, details));
+                return Err(Broken::new(Invariant::NoMissingAttempt, details));
             }
         }
         Ok(())
@@ -72,7 +72,7 @@ impl Probes {
                 // The node is still placing tasks, or does not place any.
                 continue;
             }
-            for id in process.open().iter().take(limits::LOOKED_AT) {
+            for id in process.open().iter().take(limits::PROBED_TASKS) {
                 let waiting = engine.read(clock).task(*id).and_then(|view| view.waiting);
                 let Some(waiting) = waiting.filter(|why| why.next_try.is_none()) else { continue };
                 let free = waiting.peers.iter().find(|(_, obstacle)| *obstacle == Obstacle::None);
@@ -80,7 +80,7 @@ impl Probes {
                 if self.waited.contains(id) {
                     let peer = checks.nodes.index(peer);
                     let details = format!("{id} waits at n{index} although n{peer:?} is free");
-                    return Err(Broken::new(Invariant::NobodyIdle, details));
+                    return Err(Broken::new(Invariant::NoIdleWorker, details));
                 }
                 waited.insert(*id);
             }
@@ -129,7 +129,7 @@ impl Checks<'_> {
                 let overdue =
                     view.end.is_none() && view.submitted + limit + limits::OVERDUE < clock;
                 // An end is visible only when it is on disk.
-                if overdue && !node.disk.is_ending(*id) {
+                if overdue && !node.disk.is_writing_end(*id) {
                     let details = format!("n{index} has not ended {id} at its limit");
                     return Err(Broken::new(Invariant::OneEnd, details));
                 }

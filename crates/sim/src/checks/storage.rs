@@ -8,7 +8,7 @@ use crate::{
     Invariant,
     disk::Kept,
     history::same_end,
-    node::{Node, Ran},
+    node::{FinishedAttempt, Node},
     report::{Broken, Step},
 };
 
@@ -30,7 +30,7 @@ impl Checks<'_> {
         }
         let what = if ended { "has ended" } else { "is accepted" };
         let details = format!("n{index} reports that {id} {what}, but has {kept:?} on disk: {how}");
-        Err(Broken::new(Invariant::SafeBeforeTold, details))
+        Err(Broken::new(Invariant::DurableBeforeReported, details))
     }
 
     /// An owner acknowledges a result. If the task ended with it, that end must be on disk.
@@ -40,7 +40,7 @@ impl Checks<'_> {
         // Results of an earlier boot are late, and change nothing.
         let node = self.nodes.get(owner).filter(|node| node.boot() == epoch.boot);
         let Some(node) = node else { return Ok(()) };
-        let ends = node.disk.ending(task).is_some_and(|end| is_end_of(end, attempt))
+        let ends = node.disk.end_in_flight(task).is_some_and(|end| is_end_of(end, attempt))
             && self.history.is_latest(owner, epoch);
         if ends {
             return self.reported(owner, &task, true, &format!("ack {epoch} to n{worker}"));
@@ -50,8 +50,8 @@ impl Checks<'_> {
 
     /// Attempts have run here for other owners, and no write is in flight: each result must be on
     /// the worker's disk, or its owner has stored it.
-    pub(crate) fn results(&self, worker: usize, ran: &[Ran]) -> Step {
-        for Ran { owner, epoch, task } in ran {
+    pub(crate) fn results(&self, worker: usize, ran: &[FinishedAttempt]) -> Step {
+        for FinishedAttempt { owner, epoch, task } in ran {
             let (Some(here), Some(there)) = (self.nodes.get(worker), self.nodes.get(*owner)) else {
                 continue;
             };
@@ -99,7 +99,7 @@ impl Checks<'_> {
             Record::Submitted { task, .. } => {
                 let id = task.id;
                 let Some(node) = self.nodes.get(index) else { return Ok(()) };
-                if node.disk.is_forgotten(&id) && !node.disk.is_coming(id) {
+                if node.disk.is_forgotten(&id) && !node.disk.is_writing(id) {
                     return Ok(());
                 }
                 let details = format!("n{index} accepts {id} again, which it still has");

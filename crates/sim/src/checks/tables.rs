@@ -1,7 +1,7 @@
 //! Checks an engine's tables while it runs: none exceeds its limit, none keeps work that is not
 //! wanted, and its counts agree with the ends that it has reported.
 //!
-//! Absent on purpose: the check that the tables are empty at the end, see `rest`.
+//! Absent on purpose: the check that the tables are empty at the end, see `world`.
 
 use meshwork_core::{engine::view::Sizes, limits as core};
 

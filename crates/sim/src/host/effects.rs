@@ -120,7 +120,7 @@ impl Host<'_> {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_in_boot(boot)) else {
             return Ok(());
         };
-        if node.disk.take_failure() && !self.injector.is_calm() {
+        if node.disk.take_failure() && !self.injector.have_faults_ended() {
             let what = format_args!("n{index}");
             self.injector.count(&mut self.timeline, FaultKind::FailedDisk, what);
             // A failed fsync may have reached the medium or not.
@@ -130,7 +130,7 @@ impl Host<'_> {
         }
         let clock = node.clock(self.timeline.now());
         let is_watched = self.injector.watches_points();
-        let points = if is_watched { committed(node.disk.flying()) } else { Vec::new() };
+        let points = if is_watched { committed(node.disk.in_flight()) } else { Vec::new() };
         if self.dies(index, &points, Moment::Before) {
             return Ok(());
         }

@@ -11,7 +11,7 @@ use crate::{
     event::Event,
     frame_text::end_name,
     limits,
-    node::{Execution, Ran},
+    node::{Execution, FinishedAttempt},
     report::{Broken, Step},
 };
 
@@ -88,7 +88,7 @@ impl Host<'_> {
         let Execution { owner, epoch, task, attempt, began, ends, end, stalled: _ } = execution;
         // The result must be kept once the worker's disk has written all of it.
         if index != owner && self.callers.is_durable(&task) {
-            process.attempt_ran(Ran { owner, epoch, task });
+            process.on_attempt_finished(FinishedAttempt { owner, epoch, task });
         }
         self.history.on_finished(index, owner, epoch);
         if let AttemptEnd::Output(output) = &end {

@@ -14,8 +14,8 @@ use crate::{
 impl Host<'_> {
     /// A node starts from its disk.
     pub(crate) fn start(&mut self, index: usize) -> Step {
-        let linked = self.nodes.linked_with(index);
-        let peers: Vec<_> = linked.filter_map(|peer| self.nodes.id(peer)).collect();
+        let peers = self.nodes.peers_of(index);
+        let peers: Vec<_> = peers.filter_map(|peer| self.nodes.id(peer)).collect();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.timeline.now());
         let mut engine = node.next_boot();

@@ -8,7 +8,7 @@ use meshwork_core::{
 use super::Host;
 use crate::{
     CrashPoint, Invariant, Moment,
-    callers::{Request, Then},
+    callers::{AfterRefusal, Request},
     disk::Kept,
     report::{Broken, Step},
 };
@@ -23,7 +23,7 @@ impl Host<'_> {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
         if node.boot() != boot {
             let details = format!("call {} of boot {boot} is answered by a later boot", token.0);
-            return Err(Broken::new(Invariant::NoFalseBlame, details));
+            return Err(Broken::new(Invariant::RefusalHasCause, details));
         }
         let point = match &reply {
             Reply::Accepted { .. } => A3,
@@ -161,10 +161,12 @@ impl Host<'_> {
     ) -> Step {
         let then = self.checks().task_refused(index, task, submits, reason)?;
         let line = match then {
-            Then::Later => format!("n{index} refuses job {task}: it stops"),
-            Then::Busy { .. } => format!("n{index} refuses job {task}: it is full"),
-            Then::NoRoom { .. } => format!("n{index} refuses job {task}: its space is taken"),
-            Then::GiveUp => format!("n{index} knows job {task} no longer"),
+            AfterRefusal::Later => format!("n{index} refuses job {task}: it stops"),
+            AfterRefusal::Busy { .. } => format!("n{index} refuses job {task}: it is full"),
+            AfterRefusal::NoRoom { .. } => {
+                format!("n{index} refuses job {task}: its space is taken")
+            }
+            AfterRefusal::GiveUp => format!("n{index} knows job {task} no longer"),
         };
         self.timeline.log(format_args!("{line}"));
         self.callers.on_refused(&mut self.timeline, task, then);

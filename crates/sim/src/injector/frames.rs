@@ -28,7 +28,7 @@ impl Injector {
         for frame in frames {
             let epoch = if let ToWorker::Assign(work) = &frame { Some(work.epoch) } else { None };
             sent.push(frame.clone());
-            let Some(epoch) = epoch.filter(|_| !self.calm) else { continue };
+            let Some(epoch) = epoch.filter(|_| !self.faults_ended) else { continue };
             if !self.rng.chance(permille) {
                 continue;
             }
@@ -56,7 +56,7 @@ impl Injector {
         worker: usize,
         frames: Vec<ToOwner>,
     ) -> Vec<ToOwner> {
-        if self.calm {
+        if self.faults_ended {
             return frames;
         }
         let honest = nodes.get(worker).is_none_or(Node::is_honest);

@@ -8,7 +8,7 @@ use crate::{Scenario, limits};
 
 /// Handlers that every node has.
 pub(crate) const HANDLERS: [&str; 3] = ["a", "b", "c"];
-/// Their family.
+/// The family of these handlers.
 pub(crate) const FAMILY: &str = "sim";
 
 /// The default configuration of a node: it has every handler, for all peers that it trusts. The

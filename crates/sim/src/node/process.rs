@@ -12,7 +12,7 @@ use crate::{SimRng, event::Event, limits};
 
 /// An attempt that has run for another owner.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran {
+pub(crate) struct FinishedAttempt {
     pub(crate) owner: usize,
     pub(crate) epoch: Epoch,
     pub(crate) task: TaskId,
@@ -26,7 +26,7 @@ pub(crate) enum Wake {
     /// The timer needs a new event, when the node's clock shows this.
     Plan(Time),
     /// Timers were due at once after too many passes in a row.
-    Restless,
+    Livelock,
 }
 
 #[derive(Debug)]
@@ -41,13 +41,13 @@ pub(crate) struct Process {
     /// Virtual time of the next planned `Wake` event.
     wake_at: Time,
     /// Passes in a row after which a timer was due at once.
-    restless: u32,
+    passes_due_at_once: u32,
     /// Peers that the process distrusts for now.
     distrusted: BTreeSet<usize>,
     /// Own tasks that the process has accepted, and whose end it has not reported.
     open: BTreeSet<TaskId>,
     /// Attempts that have run for other owners, until their results are known to be on disk.
-    unchecked: Vec<Ran>,
+    unchecked: Vec<FinishedAttempt>,
     /// Assignments received, with their owner. Filled only for crash points.
     assigned: BTreeSet<(usize, Epoch)>,
 }
@@ -62,7 +62,7 @@ impl Process {
             suspended: None,
             closing: false,
             wake_at: Time::NEVER,
-            restless: 0,
+            passes_due_at_once: 0,
             distrusted: BTreeSet::new(),
             open,
             unchecked: Vec::new(),
@@ -112,9 +112,9 @@ impl Process {
         when: impl FnOnce(Time) -> Time,
     ) -> Wake {
         let Some(timer) = self.engine.next_timer() else { return Wake::Planned };
-        self.restless = if timer <= clock { self.restless + 1 } else { 0 };
-        if self.restless > limits::RESTLESS {
-            return Wake::Restless;
+        self.passes_due_at_once = if timer <= clock { self.passes_due_at_once + 1 } else { 0 };
+        if self.passes_due_at_once > limits::LIVELOCK_PASSES {
+            return Wake::Livelock;
         }
         // At least a microsecond later than now: time must pass.
         let at = when(timer).max(now + Duration::from_micros(1));
@@ -195,12 +195,12 @@ impl Process {
     }
 
     /// An attempt has run whose result must be kept.
-    pub(crate) fn attempt_ran(&mut self, ran: Ran) {
+    pub(crate) fn on_attempt_finished(&mut self, ran: FinishedAttempt) {
         self.unchecked.push(ran);
     }
 
     /// The attempts whose results must be kept, and which were not checked yet.
-    pub(crate) fn take_unchecked(&mut self) -> Vec<Ran> {
+    pub(crate) fn take_unchecked(&mut self) -> Vec<FinishedAttempt> {
         std::mem::take(&mut self.unchecked)
     }
 

@@ -1,6 +1,6 @@
 //! The sessions of one process, as owner and as worker.
 //!
-//! Absent on purpose: the connection that carries them, see `links`.
+//! Absent on purpose: the connection that carries them, see `wires`.
 
 use std::collections::BTreeMap;
 

@@ -46,7 +46,7 @@ impl World<'_> {
     pub(super) fn restart(&mut self, index: usize) -> Step {
         let host = &mut self.host;
         host.start(index)?;
-        for peer in host.nodes.linked_with(index) {
+        for peer in host.nodes.peers_of(index) {
             host.wires.try_connect(&mut host.timeline, index, peer);
         }
         host.callers.ask_again_for_groups(&mut host.timeline, index);

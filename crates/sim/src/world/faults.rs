@@ -86,7 +86,7 @@ impl World<'_> {
         host.injector.count(&mut host.timeline, FaultKind::Stop, what);
         host.feed(index, Input::Close)?;
         host.settle(index)?;
-        host.timeline.plan_in(limits::STOP_LOOK, Event::Stopping { node: index, boot, until });
+        host.timeline.plan_in(limits::STOP_CHECK, Event::Stopping { node: index, boot, until });
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl World<'_> {
         let node = host.nodes.get(index).filter(|node| node.is_awake() && node.is_in_boot(boot));
         let Some(engine) = node.and_then(Node::engine) else { return Ok(()) };
         if host.timeline.now() < until && engine.is_at_work() {
-            host.timeline.plan_in(limits::STOP_LOOK, Event::Stopping { node: index, boot, until });
+            host.timeline.plan_in(limits::STOP_CHECK, Event::Stopping { node: index, boot, until });
             return Ok(());
         }
         host.feed(index, Input::Abandon)?;

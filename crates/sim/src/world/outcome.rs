@@ -1,4 +1,4 @@
-//! The end of a run: everything has come to rest, and the outcome is checked.
+//! The end of a run: all work has ended, and the outcome is checked.
 
 use std::collections::VecDeque;
 
@@ -47,7 +47,7 @@ impl World<'_> {
             let up = self.host.nodes.get(index).filter(|node| node.is_up());
             let Some(mut clock) = up.map(|node| node.clock(now)) else { continue };
             for _ in 0..limits::LAST_TICKS {
-                clock = clock + limits::CALM;
+                clock = clock + limits::SETTLE_TIME;
                 self.tick_alone(index, clock)?;
             }
             let engine = self.host.nodes.get(index).and_then(Node::engine);
@@ -107,7 +107,7 @@ fn add(a: Ends, b: Ends) -> Ends {
         cancelled: a.cancelled + b.cancelled,
         expired: a.expired + b.expired,
         lost: a.lost + b.lost,
-        untold: a.untold + b.untold,
+        unreported: a.unreported + b.unreported,
         refused: a.refused + b.refused,
     }
 }

@@ -1,4 +1,4 @@
-//! Checks whether everything rests, and what is left then.
+//! Checks whether all work has ended, and what is left then.
 //!
 //! Absent on purpose: the tables of the engines, whose last timers must fire first, see `world`.
 
@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Checks<'_> {
-    /// Describes what is not at rest; empty if everything rests.
-    pub(crate) fn unrest(&self) -> String {
+    /// Describes the work that has not ended; empty if all has.
+    pub(crate) fn unfinished(&self) -> String {
         let mut found = String::new();
         let mut add = |what: String| {
             if found.len() < 2_000 {
@@ -112,7 +112,7 @@ impl Checks<'_> {
                     Some("cancelled") => ends.cancelled += 1,
                     Some("expired") => ends.expired += 1,
                     // It ended and was forgotten while its owner was down.
-                    _ => ends.untold += 1,
+                    _ => ends.unreported += 1,
                 }
                 continue;
             };
