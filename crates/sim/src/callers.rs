@@ -12,12 +12,12 @@ use meshwork_core::{
 
 pub(crate) use self::{group::Group, submission::Submission};
 use crate::{
-    Invariant, SimRng,
     event::Event,
     history::{History, same_end},
     limits,
     nodes::Nodes,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
+    rng::SimRng,
     timeline::Timeline,
 };
 

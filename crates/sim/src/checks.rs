@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use meshwork_core::Time;
 
-pub(crate) use self::probes::Probes;
-use crate::{Scenario, callers::Callers, history::History, nodes::Nodes, wires::Wires};
+use crate::{callers::Callers, history::History, nodes::Nodes, scenario::Scenario, wires::Wires};
 
 mod ends;
 mod groups;
 mod outcome;
 mod placement;
-mod probes;
+pub(crate) mod probes;
 mod refusals;
 mod storage;
 mod tables;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use meshwork_core::{FailureCode, Task, TaskFailure};
 
-use crate::SimRng;
+use crate::rng::SimRng;
 
 /// How an execution ends.
 #[derive(Clone, Debug, PartialEq, Eq)]

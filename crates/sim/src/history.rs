@@ -7,10 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use meshwork_core::{Epoch, TaskEnd, TaskId, TaskState, engine::Record};
 
-use crate::{
-    Invariant,
-    report::{Broken, Step},
-};
+use crate::report::{Broken, Invariant, Step};
 
 /// The output of an execution: worker, number of the attempt, bytes.
 type Produced = (usize, u32, Bytes);

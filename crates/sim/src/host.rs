@@ -10,16 +10,19 @@ use meshwork_core::{
 };
 
 use crate::{
-    CrashPoint, Invariant, Moment, Policies, Scenario, SimRng,
     callers::{Callers, Cx},
-    checks::{Checks, Probes},
+    checks::{Checks, probes::Probes},
+    crash::{CrashPoint, Moment},
     event::Event,
     history::History,
     injector::Injector,
     limits,
     node::Wake,
     nodes::Nodes,
-    report::{Broken, Step},
+    policies::Policies,
+    report::{Broken, Invariant, Step},
+    rng::SimRng,
+    scenario::Scenario,
     timeline::Timeline,
     wires::Wires,
 };

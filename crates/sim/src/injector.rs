@@ -11,8 +11,13 @@ use std::{
 use meshwork_core::Time;
 
 use crate::{
-    CrashAt, CrashPoint, FaultKind, Faults, Moment, Scenario, SimRng, crash::Crashes, event::Event,
-    nodes::Nodes, timeline::Timeline,
+    crash::{CrashAt, CrashPoint, Crashes, Moment},
+    event::Event,
+    faults::{FaultKind, Faults},
+    nodes::Nodes,
+    rng::SimRng,
+    scenario::Scenario,
+    timeline::Timeline,
 };
 
 mod frames;

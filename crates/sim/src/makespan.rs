@@ -8,8 +8,8 @@ use bytes::Bytes;
 use meshwork_core::{Durability, Task, TaskId, TaskLimits, Time};
 
 use crate::{
-    Failure, Faults, Outcome, Policies, Scenario, SimRng, callers::Submission, node::FAMILY,
-    world::World,
+    callers::Submission, faults::Faults, handler::Outcome, node::FAMILY, policies::Policies,
+    report::Failure, rng::SimRng, scenario::Scenario, world::World,
 };
 
 /// An owner that runs no attempts itself, its workers, and tasks that are submitted at once.

@@ -16,7 +16,7 @@ pub(crate) use self::{
     executions::Execution,
     process::{FinishedAttempt, Process, Wake},
 };
-use crate::{Scenario, SimRng, disk::Disk, event::Event, limits};
+use crate::{disk::Disk, event::Event, limits, rng::SimRng, scenario::Scenario};
 
 mod clock;
 mod config;

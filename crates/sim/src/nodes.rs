@@ -3,8 +3,10 @@
 use meshwork_core::PeerId;
 
 use crate::{
-    Policies, Scenario, SimRng,
     node::{self, Node, Process},
+    policies::Policies,
+    rng::SimRng,
+    scenario::Scenario,
 };
 
 #[derive(Debug)]

@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use meshwork_core::{Task, engine::EngineConfig};
 
-use crate::{Outcome, SimRng, default_handler};
+use crate::{
+    handler::{Outcome, default_handler},
+    rng::SimRng,
+};
 
 type Handler<'a> = Box<dyn FnMut(&Task, &mut SimRng) -> (Duration, Outcome) + 'a>;
 type Nodes<'a> = Box<dyn FnMut(usize, &mut EngineConfig) + 'a>;

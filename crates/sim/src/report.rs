@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::{CrashAt, FaultKind};
+use crate::{crash::CrashAt, faults::FaultKind};
 
 /// A property that must hold under all faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

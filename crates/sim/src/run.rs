@@ -8,7 +8,12 @@ use std::{
 use meshwork_core::Task;
 
 use crate::{
-    Failure, Invariant, Outcome, Policies, Report, Scenario, SimRng, report::Broken, trace::Trace,
+    handler::Outcome,
+    policies::Policies,
+    report::{Broken, Failure, Invariant, Report},
+    rng::SimRng,
+    scenario::Scenario,
+    trace::Trace,
     world::World,
 };
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{CrashAt, CrashPoint, Faults, Moment, SimRng, limits};
+use crate::{
+    crash::{CrashAt, CrashPoint, Moment},
+    faults::Faults,
+    limits,
+    rng::SimRng,
+};
 
 /// A network, its tasks and its faults. The seed decides the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,11 @@ use meshwork_core::Time;
 
 use self::wire::{Side, Wire};
 use crate::{
-    Scenario, SimRng,
     event::{Event, Packet},
     limits,
     nodes::Nodes,
+    rng::SimRng,
+    scenario::Scenario,
     timeline::Timeline,
 };
 

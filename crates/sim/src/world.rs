@@ -7,12 +7,13 @@ use std::time::Duration;
 use meshwork_core::{Time, engine::Input};
 
 use crate::{
-    Ends, Invariant, Policies, Report, Scenario,
     callers::Submission,
     event::Event,
     host::Host,
     limits,
-    report::{Broken, Step},
+    policies::Policies,
+    report::{Broken, Ends, Invariant, Report, Step},
+    scenario::Scenario,
     trace::Trace,
 };
 

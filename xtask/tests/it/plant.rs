@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("net", "meshwork-net", "libp2p = \"0.57\"\nmeshwork-core = { path = \"../core\" }\n"),
     ("node", "meshwork-node", "meshwork-net = { path = \"../net\" }\n"),
     ("api", "meshwork-api", "axum = \"0.8\"\nmeshwork-node = { path = \"../node\" }\n"),
+    ("sim", "meshwork-sim", "meshwork-core = { path = \"../core\" }\n"),
     ("testkit", "meshwork-testkit", "libp2p = \"0.57\"\nmeshwork-api = { path = \"../api\" }\n"),
 ];
 

@@ -13,12 +13,13 @@ use super::{
     submission::Submission,
 };
 use crate::{
-    Scenario, SimRng,
     event::Event,
     limits,
     node::{FAMILY, HANDLERS, Node},
     nodes::Nodes,
     policies::Tasks,
+    rng::SimRng,
+    scenario::Scenario,
     timeline::Timeline,
 };
 

@@ -4,9 +4,8 @@ use meshwork_core::{CancelledBy, FailureCode, PeerId, TaskEnd, TaskId, engine::v
 
 use super::Checks;
 use crate::{
-    Invariant,
     node::Node,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 impl Checks<'_> {

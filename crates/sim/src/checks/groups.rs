@@ -8,9 +8,8 @@ use meshwork_core::{
 
 use super::Checks;
 use crate::{
-    Invariant,
     callers::Group,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 impl Checks<'_> {

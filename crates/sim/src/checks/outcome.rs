@@ -8,10 +8,9 @@ use meshwork_core::{PeerId, TaskState};
 
 use super::Checks;
 use crate::{
-    Ends, Invariant,
     callers::Submission,
     node::Node,
-    report::{Broken, Step},
+    report::{Broken, Ends, Invariant, Step},
 };
 
 impl Checks<'_> {

@@ -4,9 +4,8 @@ use meshwork_core::{TaskId, ToWorker};
 
 use super::Checks;
 use crate::{
-    Invariant,
     node::Process,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 impl Checks<'_> {

@@ -6,9 +6,9 @@ use meshwork_core::{Epoch, TaskId, Time, engine::view::Obstacle};
 
 use super::Checks;
 use crate::{
-    Invariant, limits,
+    limits,
     node::Node,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 /// At how many probes in a row each attempt was missing at its worker.

@@ -4,11 +4,10 @@ use meshwork_core::{Reason, engine::view::GroupStop};
 
 use super::Checks;
 use crate::{
-    Invariant,
     callers::{AfterRefusal, Group},
     limits,
     node::{Node, Process},
-    report::Broken,
+    report::{Broken, Invariant},
 };
 
 impl Checks<'_> {

@@ -5,11 +5,10 @@ use meshwork_core::{Epoch, Reason, TaskEnd, TaskId, engine::Record};
 
 use super::Checks;
 use crate::{
-    Invariant,
     disk::Kept,
     history::same_end,
     node::{FinishedAttempt, Node},
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 impl Checks<'_> {

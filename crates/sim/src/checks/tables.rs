@@ -7,8 +7,8 @@ use meshwork_core::{engine::view::Sizes, limits as core};
 
 use super::Checks;
 use crate::{
-    Invariant, limits,
-    report::{Broken, Step},
+    limits,
+    report::{Broken, Invariant, Step},
 };
 
 impl Checks<'_> {

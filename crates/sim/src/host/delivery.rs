@@ -4,8 +4,7 @@ use meshwork_core::{ToOwner, ToWorker, engine::Input};
 
 use super::Host;
 use crate::{
-    CrashPoint, Moment,
-    crash::{received_by_owner, received_by_worker},
+    crash::{CrashPoint, Moment, received_by_owner, received_by_worker},
     event::Packet,
     frame_text::{OwnerFrame, WorkerFrame},
     report::Step,

@@ -7,9 +7,9 @@ use meshwork_core::{
 
 use super::Host;
 use crate::{
-    CrashPoint, FaultKind, Moment,
-    crash::{committed, sent_by_owner, sent_by_worker},
+    crash::{CrashPoint, Moment, committed, sent_by_owner, sent_by_worker},
     event::{Event, Packet},
+    faults::FaultKind,
     report::Step,
 };
 

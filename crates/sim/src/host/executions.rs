@@ -7,12 +7,14 @@ use meshwork_core::{
 
 use super::Host;
 use crate::{
-    CrashPoint, FaultKind, Invariant, Moment, Outcome,
+    crash::{CrashPoint, Moment},
     event::Event,
+    faults::FaultKind,
     frame_text::end_name,
+    handler::Outcome,
     limits,
-    node::{Execution, FinishedAttempt},
-    report::{Broken, Step},
+    node::{Execution, FinishedAttempt, Process},
+    report::{Broken, Invariant, Step},
 };
 
 const B7: &[CrashPoint] = &[CrashPoint::B7];
@@ -69,7 +71,7 @@ impl Host<'_> {
         let soon = self.timeline.now() + self.rngs.handlers.millis(0, limits::STOP_MS);
         let Some(node) = self.nodes.get_mut(index) else { return };
         let boot = node.boot();
-        let stops = |process: &mut crate::node::Process| process.executions.stop(run, soon);
+        let stops = |process: &mut Process| process.executions.stop(run, soon);
         if node.process_mut().is_some_and(stops) {
             self.timeline.plan(soon, Event::RunEnds { node: index, boot, run });
         }

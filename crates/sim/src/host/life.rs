@@ -6,9 +6,9 @@ use meshwork_core::engine::Input;
 
 use super::Host;
 use crate::{
-    CrashAt, Invariant,
+    crash::CrashAt,
     event::Event,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 impl Host<'_> {

@@ -7,10 +7,10 @@ use meshwork_core::{
 
 use super::Host;
 use crate::{
-    CrashPoint, Invariant, Moment,
     callers::{AfterRefusal, Request},
+    crash::{CrashPoint, Moment},
     disk::Kept,
-    report::{Broken, Step},
+    report::{Broken, Invariant, Step},
 };
 
 const A3: &[CrashPoint] = &[CrashPoint::A3];

@@ -7,8 +7,8 @@ use meshwork_core::{AttemptEnd, Epoch, ToOwner, ToWorker};
 
 use super::Injector;
 use crate::{
-    FaultKind,
     event::{Event, Packet},
+    faults::FaultKind,
     node::Node,
     nodes::Nodes,
     timeline::Timeline,

@@ -1,7 +1,7 @@
 //! Faults of wires: lost connections, partitions, silence and delays.
 
 use super::Injector;
-use crate::{FaultKind, event::Event, nodes::Nodes, timeline::Timeline, wires::Wires};
+use crate::{event::Event, faults::FaultKind, nodes::Nodes, timeline::Timeline, wires::Wires};
 
 impl Injector {
     /// The two nodes of a random connection that is up.

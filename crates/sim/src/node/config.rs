@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshwork_core::{Accept, AcceptPolicy, Advert, Durability, PeerId, Time, engine::EngineConfig};
 
-use crate::{Scenario, limits};
+use crate::{limits, scenario::Scenario};
 
 /// Handlers that every node has.
 pub(crate) const HANDLERS: [&str; 3] = ["a", "b", "c"];

@@ -8,7 +8,7 @@ use meshwork_core::{
 };
 
 use super::{executions::Executions, sessions::Sessions};
-use crate::{SimRng, event::Event, limits};
+use crate::{event::Event, limits, rng::SimRng};
 
 /// An attempt that has run for another owner.
 #[derive(Clone, Copy, Debug)]

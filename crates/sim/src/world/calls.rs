@@ -3,7 +3,10 @@
 use meshwork_core::engine::Input;
 
 use super::World;
-use crate::{CrashPoint, Moment, report::Step};
+use crate::{
+    crash::{CrashPoint, Moment},
+    report::Step,
+};
 
 const A1: &[CrashPoint] = &[CrashPoint::A1];
 

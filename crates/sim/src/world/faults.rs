@@ -6,8 +6,8 @@ use meshwork_core::{Time, engine::Input};
 
 use super::World;
 use crate::{
-    FaultKind,
     event::{Event, Packet},
+    faults::FaultKind,
     injector::Picked,
     limits,
     node::Node,

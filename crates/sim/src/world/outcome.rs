@@ -9,9 +9,9 @@ use meshwork_core::{
 
 use super::World;
 use crate::{
-    Ends, Invariant, limits,
+    limits,
     node::Node,
-    report::{Broken, Step},
+    report::{Broken, Ends, Invariant, Step},
 };
 
 impl World<'_> {
