@@ -67,7 +67,9 @@ impl Host<'_> {
 
     /// Kills a node: everything that is not on its medium is lost. Its peers do not notice.
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
-        self.callers.on_owner_killed(index);
+        if index < self.nodes.owners() {
+            self.callers.on_owner_killed(index);
+        }
         let now = self.timeline.now();
         if let Some(node) = self.nodes.get_mut(index) {
             node.kill(reached, now);
