@@ -136,7 +136,7 @@ impl<'h> World<'h> {
             Event::Probe => self.probe(),
             Event::FaultsEnd => {
                 host.injector.end_faults();
-                host.timeline.log(format_args!("calm"));
+                host.timeline.log(format_args!("faults end"));
                 Ok(())
             }
         }

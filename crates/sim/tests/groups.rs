@@ -11,14 +11,14 @@ fn group_counts_and_stops_survive_owner_crashes() {
         let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
         tasks += report.ends.total();
         refused += report.ends.refused;
-        again += report.trace.matches(" hands in 0..").count();
+        again += report.trace.matches(" submits members 0..").count();
         cancelled += report.trace.matches(" has cancelled group ").count();
-        once_more += report.trace.matches(" is to be handed in once more").count();
+        once_more += report.trace.matches(" will be submitted again").count();
     }
     // Some groups stop before all members are submitted; some are submitted again from the start.
     assert!(tasks > 12_000 && refused > 100 && again > 900, "{tasks} {refused} {again}");
     // Some are cancelled; some are submitted again after a crash although all were accepted.
-    assert!(cancelled > 100 && once_more > 100, "{cancelled} cancelled, {once_more} once more");
+    assert!(cancelled > 100 && once_more > 100, "{cancelled} cancelled, {once_more} again");
 }
 
 #[test]

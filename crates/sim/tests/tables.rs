@@ -17,7 +17,7 @@ fn full_queues_and_short_retention_lose_nothing() {
         let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
         assert!(report.ends.total() >= 200, "seed {seed}: {:?}", report.ends);
         full += report.trace.matches(": it is full").count();
-        forgotten += report.trace.matches(" no longer").count();
+        forgotten += report.trace.matches(" has forgotten task ").count();
     }
     assert!(full > 1_000 && forgotten > 100, "{full} refused, {forgotten} forgotten");
 }

@@ -45,7 +45,7 @@ impl Callers {
             group.on_submit();
         }
         cx.timeline.log(format_args!(
-            "call {} hands in {places:?} of {} to n{owner}",
+            "call {} submits members {places:?} of {} to n{owner}",
             token.0,
             id.short()
         ));
@@ -109,7 +109,7 @@ impl Callers {
                 let again = self.rng.chance(500);
                 self.later(timeline, Event::SubmitMembers { group: number, again });
             } else if group.takes_resubmission() {
-                timeline.log(format_args!("group {number} is to be handed in once more"));
+                timeline.log(format_args!("group {number} will be submitted again"));
                 self.later(timeline, Event::SubmitMembers { group: number, again: false });
             }
         }

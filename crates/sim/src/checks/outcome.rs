@@ -35,7 +35,7 @@ impl Checks<'_> {
                 add(format!("n{index}: {accounts:?}"));
             }
             if !node.disk.is_idle() || !process.executions.is_empty() {
-                add(format!("n{index} is at work"));
+                add(format!("n{index} is busy"));
             }
             for id in process.open() {
                 let view = engine.read(node.clock(self.now)).task(*id);
@@ -47,7 +47,7 @@ impl Checks<'_> {
         // These may be many, and the lines above say what they wait for.
         for (number, task) in self.callers.submissions().iter().enumerate() {
             if task.accepted_as().is_none() && !task.is_lost() && !task.is_refused() {
-                add(format!("job {number} of n{} has no answer", task.owner()));
+                add(format!("task {number} of n{} has no answer", task.owner()));
             }
         }
         found
@@ -121,7 +121,7 @@ impl Checks<'_> {
                 TaskState::Cancelled => ends.cancelled += 1,
                 TaskState::Expired => ends.expired += 1,
                 TaskState::Queued | TaskState::Assigned { .. } | TaskState::Running { .. } => {
-                    let details = format!("{id} is {} at rest", view.state);
+                    let details = format!("{id} is {} at the end", view.state);
                     return Err(Broken::new(Invariant::OneEnd, details));
                 }
             }

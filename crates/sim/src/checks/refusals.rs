@@ -45,7 +45,7 @@ impl Checks<'_> {
                 Ok(AfterRefusal::GiveUp)
             }
             reason => {
-                let details = format!("n{index} refuses a call about job {number}: {reason}");
+                let details = format!("n{index} refuses a call about task {number}: {reason}");
                 // A submit should have been accepted; any other call is about an accepted task.
                 let invariant =
                     if submits { Invariant::RefusalHasCause } else { Invariant::AnsweredIsKnown };

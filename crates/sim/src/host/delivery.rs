@@ -79,7 +79,7 @@ impl Host<'_> {
             if let ToWorker::Ack(epoch) = frame {
                 self.history.on_acknowledgement(to, from, *epoch);
             }
-            self.timeline.log(format_args!("n{to} hears of n{from}: {}", OwnerFrame(frame)));
+            self.timeline.log(format_args!("n{to} receives from n{from}: {}", OwnerFrame(frame)));
         }
         let points = self.points_of_worker(to, from, &frames);
         if self.dies(to, &points, Moment::Before) {
@@ -110,7 +110,7 @@ impl Host<'_> {
             if let ToOwner::Result { epoch, .. } = frame {
                 self.history.on_result(to, from, *epoch);
             }
-            self.timeline.log(format_args!("n{to} hears of n{from}: {}", WorkerFrame(frame)));
+            self.timeline.log(format_args!("n{to} receives from n{from}: {}", WorkerFrame(frame)));
         }
         let points =
             if self.injector.watches_points() { received_by_owner(&frames) } else { Vec::new() };

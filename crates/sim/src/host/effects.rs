@@ -60,7 +60,7 @@ impl Host<'_> {
         }
         self.timeline.log(format_args!("n{index} {} is {state}", id.short()));
         if state.is_terminal() {
-            self.checks().reported(index, &id, true, "told")?;
+            self.checks().reported(index, &id, true, "report")?;
             self.callers.on_ended(id, self.timeline.now());
         }
         self.history.on_state(id, state)?;

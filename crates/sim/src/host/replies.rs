@@ -76,12 +76,12 @@ impl Host<'_> {
                 }
                 let state = end.state();
                 self.timeline.log(format_args!(
-                    "n{index} tells call {}: {} {state}",
+                    "n{index} answers call {}: {} {state}",
                     token.0,
                     id.short()
                 ));
                 let checks = self.checks();
-                checks.reported(index, &id, true, "told")?;
+                checks.reported(index, &id, true, "answer")?;
                 checks.end(id, &end)?;
                 self.callers.on_end(token, id, &end)
             }
@@ -161,12 +161,12 @@ impl Host<'_> {
     ) -> Step {
         let then = self.checks().task_refused(index, task, submits, reason)?;
         let line = match then {
-            AfterRefusal::Later => format!("n{index} refuses job {task}: it stops"),
-            AfterRefusal::Busy { .. } => format!("n{index} refuses job {task}: it is full"),
+            AfterRefusal::Later => format!("n{index} refuses task {task}: it is stopping"),
+            AfterRefusal::Busy { .. } => format!("n{index} refuses task {task}: it is full"),
             AfterRefusal::NoRoom { .. } => {
-                format!("n{index} refuses job {task}: its space is taken")
+                format!("n{index} refuses task {task}: it has no space")
             }
-            AfterRefusal::GiveUp => format!("n{index} knows job {task} no longer"),
+            AfterRefusal::GiveUp => format!("n{index} has forgotten task {task}"),
         };
         self.timeline.log(format_args!("{line}"));
         self.callers.on_refused(&mut self.timeline, task, then);

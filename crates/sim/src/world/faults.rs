@@ -143,7 +143,7 @@ impl World<'_> {
         let Some(node) = self.host.nodes.get_mut(index) else { return Ok(()) };
         let uncounted = if counted { Duration::ZERO } else { slept };
         let Some(waiting) = node.resume(boot, uncounted) else { return Ok(()) };
-        self.host.timeline.log(format_args!("n{index} goes on"));
+        self.host.timeline.log(format_args!("n{index} resumes"));
         for event in waiting {
             self.handle(event)?;
         }

@@ -18,7 +18,7 @@ impl World<'_> {
     /// All tasks have ended as reported, are restored so from disk, and nothing else is left.
     pub(super) fn check_ends(&mut self) -> Step {
         let host = &mut self.host;
-        host.timeline.log(format_args!("at rest"));
+        host.timeline.log(format_args!("all work has ended"));
         host.checks().delivered()?;
         self.check_tables()?;
         let host = &mut self.host;
