@@ -170,11 +170,10 @@ impl Failure {
     pub(crate) fn with_hint_of_journal(self, error: &JournalError) -> Self {
         match error {
             JournalError::Home(error) => self.with_hint_of_home(error),
-            JournalError::Missing { .. } | JournalError::Unreadable { .. } => {
-                self.with_hint("meshwork store restore DIR")
-            }
+            JournalError::Missing { .. } => self.with_hint("meshwork store restore DIR"),
             JournalError::Marker { .. } => self.with_hint("meshwork store salvage"),
-            JournalError::MissingEnded { .. }
+            JournalError::Unreadable { .. }
+            | JournalError::MissingEnded { .. }
             | JournalError::Behind { .. }
             | JournalError::Damaged { .. }
             | JournalError::Pages { .. } => {

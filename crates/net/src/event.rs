@@ -141,7 +141,7 @@ pub enum NetEvent {
     Overloaded(Overload),
     /// Two machines use one key. Sent once, and while it continues at most once per
     /// [`limits::COPIED_TIME`](crate::limits::COPIED_TIME) for each key; for untrusted peers at
-    /// most [`limits::COPIES_TOLD`](crate::limits::COPIES_TOLD) times in that period.
+    /// most [`limits::COPIES_REPORTED`](crate::limits::COPIES_REPORTED) times in that period.
     KeyCopied(KeyCopied),
 }
 

@@ -217,7 +217,7 @@ pub const INSTANCES: usize = 8;
 pub const COPIED_TIME: Duration = Duration::from_secs(3600);
 /// Reports about copied keys of untrusted peers within [`COPIED_TIME`]; each is a line in the
 /// owner's log. All copied keys are shown.
-pub const COPIES_TOLD: usize = 8;
+pub const COPIES_REPORTED: usize = 8;
 /// When a peer that was refused because of `max_peers` may ask again.
 pub const FULL_RETRY: Duration = Duration::from_secs(30);
 /// Bytes of a network's name, which is part of a protocol name.

@@ -92,7 +92,7 @@ Examples:
   meshwork submit --each-line urls.txt text/upper --max-fails 5
   meshwork submit --array 1-1000 text/reverse
   meshwork submit --array 0-90:10 text/upper 'page {index}' --key nightly
-  meshwork submit --from-json jobs.json text/template
+  meshwork submit --from-json jobs.json text/search
   seq 100 | meshwork submit --each-line - text/hash && meshwork wait last --results")]
 pub(crate) struct SubmitArgs {
     /// The options that all tasks share.

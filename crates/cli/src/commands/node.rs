@@ -31,7 +31,7 @@ pub(super) async fn down(args: DownArgs, client: &Client, out: &Output) -> anyho
     };
     let most = grace + STOP;
     if tokio::time::timeout(most, gone).await.is_err() {
-        let message = format!("the node has not stopped within {most:?}");
+        let message = format!("the node has not stopped within {}", format::span(most));
         return Err(Failure::new(exit::FAILED, "timeout", message).into());
     }
     if out.json {

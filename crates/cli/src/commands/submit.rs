@@ -247,6 +247,7 @@ impl Submission<'_> {
             self.accepted = Some(view);
         }
     }
+
     /// Submits a batch; waits and retries while the node has no room.
     async fn submit_when_free(&self, batch: &BatchSpec) -> Result<GroupView, ClientError> {
         let mut warned = false;

@@ -16,7 +16,7 @@ use crate::{
     exit,
     failure::Failure,
     limits,
-    output::{Output, bar},
+    output::{Output, bar, format},
 };
 
 /// The results of a run.
@@ -62,7 +62,8 @@ pub(super) async fn run(
         anyhow::Ok(peers)
     };
     let peers = tokio::time::timeout(limits::DEMO_READY, ready).await.map_err(|_| {
-        let message = format!("the workers were not ready within {:?}", limits::DEMO_READY);
+        let message =
+            format!("the workers were not ready within {}", format::span(limits::DEMO_READY));
         Failure::new(exit::FAILED, "not_ready", message)
             .with_hint("meshwork demo -vv        (logs what they are doing)")
     })??;

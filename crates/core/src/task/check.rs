@@ -85,7 +85,10 @@ impl Task {
         }
         for (name, value) in &self.params {
             if name.is_empty() || name.len() > limits::PARAM_NAME {
-                return Err(field("params", format!("a name has 1 to {}", limits::PARAM_NAME)));
+                return Err(field(
+                    "params",
+                    format!("a name has 1 to {} bytes", limits::PARAM_NAME),
+                ));
             }
             if value.len() > limits::PARAM_VALUE {
                 return Err(field(

@@ -30,7 +30,7 @@ pub(super) struct Copies {
     /// When its own copied key was last reported to the owner, and whether as proven.
     reported: Option<(Instant, bool)>,
     /// When copied keys of untrusted peers were reported to the owner; at most
-    /// [`limits::COPIES_TOLD`].
+    /// [`limits::COPIES_REPORTED`].
     strangers: VecDeque<Instant>,
 }
 
@@ -53,7 +53,7 @@ impl Copies {
         while self.strangers.front().is_some_and(is_past) {
             self.strangers.pop_front();
         }
-        let has_room = self.strangers.len() < limits::COPIES_TOLD;
+        let has_room = self.strangers.len() < limits::COPIES_REPORTED;
         if has_room {
             self.strangers.push_back(now);
         }

@@ -42,7 +42,7 @@ pub(crate) struct Peer {
     pub(crate) readiness: Readiness,
     pub(crate) addresses: Addresses,
     /// When this node last reported the peer to the others.
-    pub(crate) told_of: Option<Instant>,
+    pub(crate) announced_at: Option<Instant>,
     /// The peer's last claims about itself.
     pub(crate) said: Said,
     pub(crate) last_seen: Arc<LastSeen>,
@@ -130,7 +130,7 @@ impl Peer {
             was_admitted: false,
             readiness: Readiness::default(),
             addresses: Addresses::default(),
-            told_of: None,
+            announced_at: None,
             said: Said::default(),
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,

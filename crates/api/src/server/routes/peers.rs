@@ -52,7 +52,7 @@ pub(super) async fn show(
     let known = cx.manager.get_peers().await?;
     let info: Option<PeerInfo> = known.into_iter().find(|info| info.peer_id == peer);
     info.map(|info| Json(info.into())).ok_or_else(|| {
-        let detail = format!("no peer {peer} is known");
+        let detail = format!("unknown peer {peer}");
         Problem::new(StatusCode::NOT_FOUND, ErrorCode::PeerNotFound, detail)
             .with_hint("see which peers there are: meshwork peers")
     })

@@ -18,6 +18,6 @@ fn proof_is_reported_after_a_claim() {
 fn many_keys_of_strangers_do_not_fill_the_log() {
     let (mut copies, start) = (Copies::default(), Instant::now());
     let reported = (0..1_000).filter(|_| copies.should_report_stranger(start)).count();
-    assert_eq!(reported, limits::COPIES_TOLD);
+    assert_eq!(reported, limits::COPIES_REPORTED);
     assert!(copies.should_report_stranger(start + limits::COPIED_TIME));
 }

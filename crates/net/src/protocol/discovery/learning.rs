@@ -123,11 +123,11 @@ impl Exchange {
     /// [`limits::NEWS_PAUSE`] for each peer.
     fn note_news(&mut self, peer: PeerId, shared: &mut Shared) -> Option<Action> {
         let known = shared.peers.get_mut(&peer)?;
-        let is_fresh = known.told_of.is_none_or(|at| at.elapsed() >= limits::NEWS_PAUSE);
+        let is_fresh = known.announced_at.is_none_or(|at| at.elapsed() >= limits::NEWS_PAUSE);
         if !is_fresh || self.news.contains(&peer) || self.news.len() >= limits::NEWS {
             return None;
         }
-        known.told_of = Some(Instant::now());
+        known.announced_at = Some(Instant::now());
         self.news.push(peer);
         (self.news.len() == 1).then(news_timer)
     }
