@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_clear_is_taken() {
+fn clear_addresses_are_accepted() {
     for (typed, meant) in [
         ("/ip4/192.168.1.7/tcp/4101", "/ip4/192.168.1.7/tcp/4101"),
         ("/ip4/192.168.1.7/tcp/4101/", "/ip4/192.168.1.7/tcp/4101"),
@@ -20,7 +20,7 @@ fn what_is_clear_is_taken() {
 }
 
 #[test]
-fn what_is_not_is_refused_with_what_to_write() {
+fn unclear_addresses_are_refused_with_a_suggestion() {
     for (typed, help) in [
         ("", "/ip4/192.168.1.7/tcp/4101"),
         ("/", "/ip4/192.168.1.7/tcp/4101"),

@@ -22,7 +22,7 @@ fn usage() -> ResourceUsage {
 }
 
 #[test]
-fn everything_asked_for_must_hold() {
+fn query_matches_only_if_every_condition_holds() {
     let (advert, usage) = (advert(), usage());
     let id = |number: u8| PeerId::from_bytes(&[&[0x12, 0x20][..], &[number; 32]].concat()).unwrap();
     let peer = Candidate {
@@ -71,7 +71,7 @@ fn everything_asked_for_must_hold() {
 }
 
 #[test]
-fn a_peer_is_shown_as_it_is_matched() {
+fn queries_match_peer_info() {
     let mut info = PeerInfo::hint(PeerId::random(), Vec::new(), Default::default());
     assert!(PeerQuery::default().matches_info(&info));
     assert!(!PeerQuery::capability("gpu").matches_info(&info));

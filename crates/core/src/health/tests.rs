@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_worst_finding_decides_and_all_are_told() {
+fn worst_finding_decides_and_all_are_listed() {
     let finding = |severity, check| (severity, HealthReason::new(check, "x"));
     assert_eq!(HealthStatus::of(Vec::new()), HealthStatus::Healthy);
     let degraded = HealthStatus::of(vec![finding(Severity::Degraded, HealthCheck::Disk)]);
@@ -17,7 +17,7 @@ fn the_worst_finding_decides_and_all_are_told() {
 }
 
 #[test]
-fn what_a_peer_says_is_cut_and_cleaned() {
+fn reasons_of_peers_are_cut_and_cleaned() {
     let reason = HealthReason::new(HealthCheck::Other, format!("\u{1b}[2J{}", "x".repeat(10_000)));
     let status = HealthStatus::Degraded(vec![reason; 1_000]).clamped();
     assert_eq!(status.reasons().len(), limits::HEALTH_REASONS);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_typo_finds_its_name_and_another_word_finds_none() {
+fn typo_finds_its_name_and_other_words_find_none() {
     let known = ["text", "debug", "command"];
     for (typed, meant) in [
         ("txt", Some("text")),

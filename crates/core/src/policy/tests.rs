@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn families_accept_listed_peers_unless_guarded() {
+fn families_accept_listed_peers_unless_reserved() {
     let policy = AcceptPolicy::default();
     for family in ["text", "demo", "my-own"] {
         assert_eq!(policy.of(family), Accept::Listed, "{family}");
@@ -14,7 +14,7 @@ fn families_accept_listed_peers_unless_guarded() {
 }
 
 #[test]
-fn a_rule_for_all_families_never_opens_programs() {
+fn rule_for_all_families_never_opens_programs() {
     let families = ["text", "debug", "command", "exec"];
     let policy = AcceptPolicy::default().with_all(families, Accept::Anyone);
     assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Anyone, Accept::Anyone));
@@ -24,7 +24,7 @@ fn a_rule_for_all_families_never_opens_programs() {
 }
 
 #[test]
-fn rules_of_a_higher_source_go_first() {
+fn rules_of_a_higher_source_win() {
     let flags = AcceptPolicy::default().with("text", Accept::Nobody);
     let file = AcceptPolicy::default().with("text", Accept::Anyone).with("debug", Accept::Listed);
     let merged = flags.over(&file);

@@ -23,13 +23,13 @@ fn machine() -> ResourceUsage {
 }
 
 #[test]
-fn an_ordinary_machine_is_believed() {
+fn plausible_report_is_accepted() {
     assert_eq!(machine().checked(), Ok(machine()));
     assert_eq!(machine().free_cpus(), 4.0);
 }
 
 #[test]
-fn impossible_figures_are_refused_by_name() {
+fn impossible_values_are_refused_by_field() {
     type Change = fn(&mut ResourceUsage);
     let cases: [(&str, Change); 12] = [
         ("cpu_used", |usage| usage.cpu_used = f32::NAN),
@@ -53,13 +53,13 @@ fn impossible_figures_are_refused_by_name() {
 }
 
 #[test]
-fn rounding_is_mended() {
+fn rounding_error_is_corrected() {
     let usage = ResourceUsage { cpu_used: 1.000_1, ..machine() };
     assert_eq!(usage.checked().unwrap().cpu_used, 1.0);
 }
 
 #[test]
-fn small_changes_are_no_news_and_large_ones_are() {
+fn only_large_changes_are_news() {
     let last = machine();
     let small = ResourceUsage {
         cpu_used: 0.6,
@@ -89,7 +89,7 @@ fn small_changes_are_no_news_and_large_ones_are() {
 
 proptest! {
     #[test]
-    fn what_is_believed_is_possible(
+    fn accepted_reports_are_possible(
         cpu_used in any::<f32>(), load in any::<f32>(), cpus in any::<u32>(),
         memory in any::<(u64, u64)>(), slots in any::<(u32, u32)>(),
     ) {

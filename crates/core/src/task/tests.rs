@@ -8,7 +8,7 @@ use crate::limits;
 type Spoil = Box<dyn Fn(&mut Task)>;
 
 #[test]
-fn an_id_is_short_for_people_and_whole_for_programs() {
+fn task_id_has_a_short_and_a_full_form() {
     let (first, second) = (TaskId::new(), TaskId::new());
     assert!(first < second, "ids are in the order of their making");
     let whole = first.to_string();
@@ -20,7 +20,7 @@ fn an_id_is_short_for_people_and_whole_for_programs() {
 }
 
 #[test]
-fn a_default_task_is_statistics_of_nothing() {
+fn default_task_is_statistics_of_an_empty_input() {
     let task = Task::default();
     assert_eq!(task.handler().unwrap().as_str(), "text/stats");
     assert!(task.input.is_empty());
@@ -31,7 +31,7 @@ fn a_default_task_is_statistics_of_nothing() {
 }
 
 #[test]
-fn names_of_handlers_are_plain() {
+fn malformed_handler_names_are_refused() {
     for good in ["text/word-count", "my.family_2/x"] {
         assert_eq!(good.parse::<HandlerName>().unwrap().as_str(), good);
     }
@@ -54,7 +54,7 @@ fn one<T: FromIterator<(String, String)>>(name: String, value: String) -> T {
 }
 
 #[test]
-fn what_is_too_large_is_refused_by_its_name() {
+fn invalid_fields_are_refused_by_name() {
     let long = || "x".repeat(limits::LABEL_BYTES + 1);
     let cases: Vec<(&str, Spoil)> = vec![
         (
@@ -96,7 +96,7 @@ fn what_is_too_large_is_refused_by_its_name() {
 }
 
 #[test]
-fn an_input_is_made_of_text_and_of_all_kinds_of_bytes() {
+fn task_input_is_made_from_text_and_bytes() {
     let bytes = [0, 159, 146, 150];
     let inputs: [TaskInput; 4] = [
         bytes.to_vec().into(),
@@ -109,7 +109,7 @@ fn an_input_is_made_of_text_and_of_all_kinds_of_bytes() {
 }
 
 #[test]
-fn ids_are_made_whatever_the_clock_says() {
+fn ids_are_made_at_any_clock_time() {
     let second = Duration::from_secs(1);
     let before = SystemTime::UNIX_EPOCH - second;
     for now in [before, SystemTime::UNIX_EPOCH, before + 4_000_000_000 * second] {

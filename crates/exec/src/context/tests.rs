@@ -21,7 +21,7 @@ fn why(error: HandlerError) -> String {
 }
 
 #[test]
-fn a_parameter_is_typed() {
+fn parameter_is_parsed_into_its_type() {
     let cx = context(&[("n", "12"), ("word", "twelve")]);
     assert_eq!(cx.param::<u32>("n").unwrap(), Some(12));
     assert_eq!(cx.param::<String>("word").unwrap().as_deref(), Some("twelve"));
@@ -43,7 +43,7 @@ const MODE: ParamSpec = ParamSpec::optional(
 );
 
 #[test]
-fn a_value_is_what_is_given_or_else_the_default() {
+fn value_is_the_given_one_or_the_default() {
     let cx = context(&[("word", "12")]);
     assert_eq!(cx.value::<u8>(&WORD).unwrap(), 12);
     assert_eq!(cx.value::<u8>(&COUNT).unwrap(), 7);
@@ -55,7 +55,7 @@ fn a_value_is_what_is_given_or_else_the_default() {
 }
 
 #[test]
-fn parameters_are_checked_by_what_is_said_of_them() {
+fn parameters_are_checked_against_their_specs() {
     let check = |params: &[(&str, &str)]| context(params).check_params(&[COUNT, WORD, MODE]);
     check(&[("word", "")]).unwrap();
     for given in [("count", "-1"), ("count", "12"), ("mode", "fast"), ("mode", "slow")] {
@@ -76,7 +76,7 @@ fn parameters_are_checked_by_what_is_said_of_them() {
 }
 
 #[test]
-fn unknown_parameters_are_refused_with_those_that_are_known() {
+fn unknown_parameter_error_lists_known_parameters() {
     let cx = context(&[("m", "1"), ("n", "2")]);
     cx.expect_params(&["n", "m", "o"]).unwrap();
     assert_eq!(
@@ -90,7 +90,7 @@ fn unknown_parameters_are_refused_with_those_that_are_known() {
 }
 
 #[test]
-fn the_first_report_goes_out_at_once_and_none_after_the_end() {
+fn first_report_is_sent_at_once_and_none_after_the_end() {
     let (attempt, mut reports) = attempt(&[]);
     let cx = TaskContext::new(attempt.clone());
     cx.progress(0.25, "a quarter");
@@ -105,7 +105,7 @@ fn the_first_report_goes_out_at_once_and_none_after_the_end() {
 }
 
 #[test]
-fn a_full_channel_drops_progress_and_blocks_nobody() {
+fn full_channel_drops_progress_without_blocking() {
     let (attempt, mut reports) = attempt(&[]);
     for _ in 0..100 {
         attempt.report(0.5, "again");
@@ -116,7 +116,7 @@ fn a_full_channel_drops_progress_and_blocks_nobody() {
 }
 
 #[test]
-fn a_step_is_clamped() {
+fn progress_step_is_clamped() {
     let fraction = |fraction| Step::new(fraction, "").fraction;
     assert_eq!(fraction(f32::NAN), 0.0);
     assert_eq!(fraction(f32::NEG_INFINITY), 0.0);
@@ -134,7 +134,7 @@ fn step(fraction: f32) -> Step {
 }
 
 #[test]
-fn the_latest_of_those_that_came_too_early_follows() {
+fn latest_held_back_step_follows_after_the_interval() {
     let start = Instant::now();
     let mut throttle = Throttle::new(None);
     assert_eq!(throttle.due(start), Due::Nothing);
@@ -152,7 +152,7 @@ fn the_latest_of_those_that_came_too_early_follows() {
 }
 
 #[test]
-fn what_is_newer_replaces_what_was_held_back() {
+fn newer_step_replaces_the_held_back_one() {
     let start = Instant::now();
     let mut throttle = Throttle::new(Some(start + PROGRESS_INTERVAL));
     assert_eq!(throttle.offer(start, step(0.1)), Offered::Held);
@@ -163,7 +163,7 @@ fn what_is_newer_replaces_what_was_held_back() {
 
 proptest! {
     #[test]
-    fn never_two_within_an_interval(gaps in prop::collection::vec((0_u64..150, any::<bool>()), 1..60)) {
+    fn at_most_one_step_is_sent_per_interval(gaps in prop::collection::vec((0_u64..150, any::<bool>()), 1..60)) {
         let mut now = Instant::now();
         let mut throttle = Throttle::new(None);
         let mut sent: Vec<Instant> = Vec::new();

@@ -16,19 +16,19 @@ fn rig() -> Rig {
 }
 
 #[test]
-fn noop_puts_out_nothing() {
+fn noop_has_an_empty_output() {
     assert_eq!(output(rig().in_place(work("debug/noop", "something"))), "");
 }
 
 #[test]
-fn echo_puts_out_its_input_without_a_copy() {
+fn echo_returns_its_input_without_a_copy() {
     let input = Bytes::from(vec![9; 100_000]);
     let echoed = output(rig().in_place(work("debug/echo", input.clone())));
     assert_eq!((echoed.as_ptr(), echoed.len()), (input.as_ptr(), input.len()));
 }
 
 #[test]
-fn fail_fails_as_told() {
+fn fail_fails_as_its_parameters_say() {
     let fail =
         |params: &[(&str, &str)]| failure(rig().in_place(with(work("debug/fail", ""), params)));
     let plain = fail(&[]);
@@ -41,7 +41,7 @@ fn fail_fails_as_told() {
 }
 
 #[test]
-fn panic_panics_as_told() {
+fn panic_panics_with_the_given_message() {
     let told = failure(rig().in_place(with(work("debug/panic", ""), &[("message", "alas")])));
     assert_eq!((told.code, told.message.as_str()), (FailureCode::Panicked, "alas"));
     assert_eq!(failure(rig().in_place(work("debug/panic", ""))).message, "panicked on request");
@@ -69,7 +69,7 @@ async fn bad_parameters_are_refused() {
 }
 
 #[tokio::test]
-async fn sleep_ends_by_itself_or_when_it_is_cancelled() {
+async fn sleep_ends_after_its_time_or_when_cancelled() {
     let mut rig = rig();
     for ms in [1, 2, 3, 7] {
         let (began, told) = (std::time::Instant::now(), ms.to_string());
@@ -82,7 +82,7 @@ async fn sleep_ends_by_itself_or_when_it_is_cancelled() {
 }
 
 #[tokio::test]
-async fn long_sleep_says_how_far_it_is() {
+async fn long_sleep_reports_progress() {
     let mut rig = rig();
     let run = rig.start(with(work("debug/sleep", ""), &[("ms", "300")]));
     let Some(Report::Progress { run: of, fraction, message }) = rig.reports.recv().await else {
@@ -108,7 +108,7 @@ async fn executions_of_sleep_are_logged() {
 }
 
 #[test]
-fn a_log_that_cannot_be_opened_is_named() {
+fn error_names_a_log_that_cannot_be_opened() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("absent").join("executions");
     let error = Registry::new().with_debug(Some(path.clone())).unwrap_err();

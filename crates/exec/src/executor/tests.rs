@@ -47,7 +47,7 @@ where
 }
 
 #[test]
-fn an_instant_handler_ends_in_place_without_any_runtime() {
+fn instant_handler_ends_in_place_without_a_runtime() {
     let mut rig = Rig::of(Instant(Ok));
     let input = Bytes::from(vec![1, 2, 3]);
     let echoed = output(rig.in_place(work("test/instant", input.clone())));
@@ -55,7 +55,7 @@ fn an_instant_handler_ends_in_place_without_any_runtime() {
 }
 
 #[test]
-fn what_needs_a_runtime_fails_without_one() {
+fn handler_that_is_not_instant_fails_without_a_runtime() {
     let mut rig = Rig::of(handler_fn("test/slow", |_cx, input| async { Ok(input) }));
     let failure = failure(rig.in_place(work("test/slow", "")));
     assert_eq!(failure.code, FailureCode::Handler);
@@ -63,14 +63,14 @@ fn what_needs_a_runtime_fails_without_one() {
 }
 
 #[tokio::test]
-async fn a_handler_that_is_not_instant_ends_with_a_report() {
+async fn handler_that_is_not_instant_ends_with_a_report() {
     let mut rig = Rig::of(handler_fn("test/slow", |_cx, input| async { Ok(input) }));
     let run = rig.start(work("test/slow", "some"));
     assert_eq!(rig.end_of(run).await, AttemptEnd::Output("some".into()));
 }
 
 #[test]
-fn an_unknown_handler_is_named_with_those_there_are() {
+fn unknown_handler_error_lists_available_handlers() {
     let mut rig = Rig::new(Registry::new().with_debug(None).unwrap(), 1);
     let failure = failure(rig.in_place(work("debug/nap", "")));
     assert_eq!(failure.code, FailureCode::UnknownHandler);
@@ -83,7 +83,7 @@ fn an_unknown_handler_is_named_with_those_there_are() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_its_attempt_and_nothing_else() {
+async fn panic_in_place_fails_only_its_attempt() {
     let mut rig = Rig::of(Instant(|input: Bytes| match input.as_ref() {
         b"text" => panic!("in place"),
         b"other" => panic_any(7),
@@ -98,7 +98,7 @@ async fn a_panic_fails_its_attempt_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_panic_on_the_pool_fails_its_attempt_and_nothing_else() {
+async fn panic_on_the_pool_fails_only_its_attempt() {
     let panicking = |_cx: TaskContext, input: Bytes| async move {
         assert!(input.is_empty(), "{} bytes on the pool", input.len());
         Ok(Bytes::new())
@@ -111,7 +111,7 @@ async fn a_panic_on_the_pool_fails_its_attempt_and_nothing_else() {
 }
 
 #[test]
-fn a_panic_about_being_instant_fails_the_attempt_too() {
+fn panic_in_is_instant_fails_the_attempt() {
     struct Undecided;
     impl Handler for Undecided {
         fn name(&self) -> &str {
@@ -129,7 +129,7 @@ fn a_panic_about_being_instant_fails_the_attempt_too() {
 }
 
 #[tokio::test]
-async fn an_output_is_bounded() {
+async fn oversized_output_fails_the_attempt() {
     let fill = |_cx: TaskContext, input: Bytes| async move {
         let more: usize = str::from_utf8(&input)?.parse().unwrap();
         Ok(vec![0; INLINE_BYTES + more].into())
@@ -146,7 +146,7 @@ async fn an_output_is_bounded() {
 }
 
 #[tokio::test]
-async fn an_instant_handler_that_is_pending_goes_on_elsewhere_and_does_not_start_again() {
+async fn pending_instant_handler_continues_on_the_pool() {
     struct NotSoInstant(Arc<AtomicUsize>);
     impl Handler for NotSoInstant {
         fn name(&self) -> &str {
@@ -178,7 +178,7 @@ async fn an_instant_handler_that_is_pending_goes_on_elsewhere_and_does_not_start
 }
 
 #[tokio::test]
-async fn a_handler_sees_its_attempt() {
+async fn handler_sees_its_attempt() {
     let tell = |cx: TaskContext, _input: Bytes| async move {
         let left = cx.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
         assert!(left.is_some_and(|left| left <= Duration::from_secs(600)));
@@ -193,7 +193,7 @@ async fn a_handler_sees_its_attempt() {
 }
 
 #[tokio::test]
-async fn a_limit_beyond_all_clocks_is_none() {
+async fn limit_beyond_the_clock_sets_no_deadline() {
     let deadline = |cx: TaskContext, _input: Bytes| async move {
         assert_eq!(cx.deadline(), None);
         Ok(Bytes::new())
@@ -205,7 +205,7 @@ async fn a_limit_beyond_all_clocks_is_none() {
 }
 
 #[tokio::test]
-async fn the_latest_progress_comes_before_the_end() {
+async fn latest_progress_comes_before_the_end() {
     let steps = |cx: TaskContext, _input: Bytes| async move {
         cx.progress(0.1, "first");
         cx.progress(0.2, "second");
@@ -224,7 +224,7 @@ async fn the_latest_progress_comes_before_the_end() {
 }
 
 #[tokio::test]
-async fn progress_that_was_held_back_follows_while_the_handler_works_on() {
+async fn held_back_progress_follows_while_the_handler_runs() {
     let (release, released) = oneshot::channel::<()>();
     let released = Arc::new(tokio::sync::Mutex::new(Some(released)));
     let steps = move |cx: TaskContext, _input: Bytes| {
@@ -248,7 +248,7 @@ async fn progress_that_was_held_back_follows_while_the_handler_works_on() {
 }
 
 #[tokio::test]
-async fn an_end_waits_for_room_and_progress_does_not() {
+async fn every_end_arrives_through_a_full_channel() {
     let (sender, mut reports) = mpsc::channel(1);
     let mut registry = Registry::new();
     let busy = |cx: TaskContext, input: Bytes| async move {

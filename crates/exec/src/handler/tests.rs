@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn each_error_has_its_code() {
+fn each_handler_error_has_its_failure_code() {
     let not_text_owned = String::from_utf8(b"ab\xffc".to_vec()).unwrap_err();
     let not_text = not_text_owned.utf8_error();
     let cases = [
@@ -54,7 +54,7 @@ fn each_error_has_its_code() {
 }
 
 #[test]
-fn an_exit_code_is_kept_where_it_can_be() {
+fn exit_code_in_range_is_kept_for_failed_and_permanent() {
     let exit = |error: HandlerError, code| TaskFailure::from(error.with_exit(code)).exit;
     assert_eq!(exit(HandlerError::failed(""), 1), Some(1));
     assert_eq!(exit(HandlerError::permanent(""), 123), Some(123));
@@ -64,13 +64,13 @@ fn an_exit_code_is_kept_where_it_can_be() {
 }
 
 #[test]
-fn a_long_message_is_cut() {
+fn long_message_is_cut() {
     let failure = TaskFailure::from(HandlerError::failed("é".repeat(MESSAGE_BYTES)));
     assert_eq!(failure.message, "é".repeat(MESSAGE_BYTES / 2));
 }
 
 #[tokio::test]
-async fn a_closure_is_a_handler() {
+async fn closure_works_as_a_handler() {
     let shout = handler_fn("test/shout", |cx, input| async move {
         let mark: String = cx.param("mark")?.unwrap_or_else(|| "!".to_owned());
         Ok(format!("{}{mark}", str::from_utf8(&input)?.to_uppercase()).into())
@@ -102,7 +102,7 @@ where
 }
 
 #[test]
-fn any_error_becomes_a_failure_that_says_whether_it_may_pass() {
+fn any_error_becomes_a_failure_with_its_code() {
     let parse = || "x".parse::<u8>();
     let io = || Err::<(), _>(io::Error::other("no disk"));
     let json = serde_json::from_str::<u8>("{");
@@ -128,7 +128,7 @@ fn any_error_becomes_a_failure_that_says_whether_it_may_pass() {
 }
 
 #[tokio::test]
-async fn a_closure_fails_by_any_error() {
+async fn closure_can_fail_with_any_error() {
     let handler = handler_fn("test/number", |_cx, input| async move {
         let number: u32 = str::from_utf8(&input)?.parse().permanent()?;
         let half: u32 = serde_json::from_str(&(number / 2).to_string())?;

@@ -59,7 +59,7 @@ fn failed_at_once(handler: &ManualHandler, cx: &TaskContext) -> String {
 }
 
 #[tokio::test]
-async fn an_attempt_is_told_and_waits_for_its_output() {
+async fn manual_attempt_is_notified_and_waits_for_its_output() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let work = with(work(NAME, "guten Tag"), &[("to", "en")]);
@@ -82,7 +82,7 @@ async fn an_attempt_is_told_and_waits_for_its_output() {
 }
 
 #[tokio::test]
-async fn an_attempt_can_be_completed_with_a_failure() {
+async fn manual_attempt_can_be_completed_with_a_failure() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(work(NAME, ""));
@@ -94,7 +94,7 @@ async fn an_attempt_can_be_completed_with_a_failure() {
 }
 
 #[tokio::test]
-async fn an_output_that_is_too_large_is_refused_and_the_attempt_still_waits() {
+async fn oversized_output_is_refused_and_the_attempt_still_waits() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(work(NAME, ""));
@@ -106,7 +106,7 @@ async fn an_output_that_is_too_large_is_refused_and_the_attempt_still_waits() {
 }
 
 #[tokio::test]
-async fn a_cancelled_attempt_is_not_there_any_more() {
+async fn cancelled_attempt_cannot_be_completed() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(work(NAME, ""));
@@ -119,7 +119,7 @@ async fn a_cancelled_attempt_is_not_there_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_reaches_its_limit_is_not_there_any_more() {
+async fn timed_out_attempt_cannot_be_completed() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(Assignment { limit: Some(Duration::from_secs(5)), ..work(NAME, "") });
@@ -132,7 +132,7 @@ async fn an_attempt_that_reaches_its_limit_is_not_there_any_more() {
 }
 
 #[test]
-fn a_dropped_attempt_leaves_no_entry() {
+fn dropped_attempt_leaves_no_entry() {
     let (desk, handler, _notices) = desk(1);
     let (_attempt, cx) = attempt(owner(), task(1), 1);
     {
@@ -146,7 +146,7 @@ fn a_dropped_attempt_leaves_no_entry() {
 }
 
 #[test]
-fn what_is_completed_before_it_is_polled_again_counts_although_it_is_then_stopped() {
+fn output_completed_before_a_stop_counts() {
     let (desk, handler, _notices) = desk(1);
     let (attempt, cx) = attempt(owner(), task(1), 1);
     let mut run = pin!(handler.run(&cx, Bytes::new()));
@@ -157,7 +157,7 @@ fn what_is_completed_before_it_is_polled_again_counts_although_it_is_then_stoppe
 }
 
 #[test]
-fn owners_may_have_given_the_same_id() {
+fn same_task_id_of_two_owners_is_ambiguous() {
     let (desk, handler, _notices) = desk(2);
     let (_mine, my_cx) = attempt(owner(), task(1), 1);
     let (their_attempt, their_cx) = attempt(other_owner(), task(1), 1);
@@ -182,7 +182,7 @@ fn owners_may_have_given_the_same_id() {
 }
 
 #[test]
-fn a_later_attempt_of_a_task_takes_the_place_of_an_earlier_one() {
+fn later_attempt_of_a_task_replaces_the_earlier_one() {
     let (desk, handler, _notices) = desk(2);
     let (_first, first_cx) = attempt(owner(), task(1), 1);
     let (_second, second_cx) = attempt(owner(), task(1), 2);
@@ -200,7 +200,7 @@ fn a_later_attempt_of_a_task_takes_the_place_of_an_earlier_one() {
 }
 
 #[test]
-fn an_attempt_that_cannot_be_told_fails_and_does_not_wait() {
+fn attempt_that_cannot_be_notified_fails_at_once() {
     let (desk, handler, mut notices) = desk(1);
     let (_first, first_cx) = attempt(owner(), task(1), 1);
     let (_second, second_cx) = attempt(owner(), task(2), 1);
@@ -220,7 +220,7 @@ fn an_attempt_that_cannot_be_told_fails_and_does_not_wait() {
 }
 
 #[test]
-fn so_many_attempts_wait_and_no_more() {
+fn manual_attempts_beyond_the_limit_fail() {
     let (desk, handler, mut notices) = desk(MANUAL_ATTEMPTS + 1);
     let attempts: Vec<_> =
         (0..MANUAL_ATTEMPTS as u128).map(|number| attempt(owner(), task(number), 1)).collect();
@@ -239,7 +239,7 @@ fn so_many_attempts_wait_and_no_more() {
 }
 
 #[test]
-fn parameters_are_checked_where_there_is_a_description() {
+fn parameters_are_checked_against_the_description() {
     let (_desk, handler, mut notices) = desk(1);
     let to = ParamSpec::required("to", ParamKind::Text, "which language");
     let described = Description::new("Translates.").with_param(to);

@@ -42,7 +42,7 @@ fn names_are_listed_in_order() {
 }
 
 #[test]
-fn a_bad_name_is_refused() {
+fn malformed_name_is_refused() {
     for name in ["", "upper", "text/", "/upper", "Text/upper", "text/up per", "a/b/c"] {
         let error = Registry::new().register(named(name)).unwrap_err();
         assert!(matches!(error, RegisterError::Name(_)), "{name}: {error:?}");
@@ -51,7 +51,7 @@ fn a_bad_name_is_refused() {
 }
 
 #[test]
-fn a_taken_name_is_refused() {
+fn duplicate_name_is_refused() {
     let mut registry = Registry::new();
     registry.register(named("text/upper")).unwrap();
     let error = registry.register(named("text/upper")).unwrap_err();
@@ -60,7 +60,7 @@ fn a_taken_name_is_refused() {
 }
 
 #[test]
-fn there_are_so_many_and_no_more() {
+fn handlers_beyond_the_limit_are_refused() {
     let mut registry = Registry::new();
     for nth in 0..HANDLERS {
         registry.register(named(&format!("test/n{nth}"))).unwrap();

@@ -69,7 +69,7 @@ fn word_count_counts_unicode_words() {
 }
 
 #[test]
-fn top_words_are_those_of_highest_count_then_in_order() {
+fn top_words_are_sorted_by_count_and_then_by_word() {
     let input = "b a B c A b Ångström ångström";
     assert_eq!(
         text("text/top-words", input, &[("n", "3")]),
@@ -91,7 +91,7 @@ fn upper_and_lower_follow_unicode() {
 }
 
 #[test]
-fn hash_gives_known_values_of_any_bytes() {
+fn hash_gives_known_values_for_any_bytes() {
     let hash = |input: &'static [u8], params: &[(&str, &str)]| {
         String::from_utf8(output(run("text/hash", input, params)).into()).unwrap()
     };
@@ -106,14 +106,14 @@ fn hash_gives_known_values_of_any_bytes() {
 }
 
 #[test]
-fn a_long_input_hashes_as_in_one_go() {
+fn long_input_hashes_as_in_one_call() {
     let long = "x".repeat(3 * CHECK_BYTES + 1);
     let hash = outcome("text/hash", &long, &[]).unwrap();
     assert_eq!(hash, blake3::hash(long.as_bytes()).to_hex().as_str());
 }
 
 #[test]
-fn what_is_not_utf8_is_refused_with_the_place() {
+fn invalid_utf8_is_refused_with_its_position() {
     for handler in HANDLERS.iter().filter(|known| known.name() != "text/hash") {
         let name = handler.name();
         let error = handler.outcome(&context(&needed(handler)), b"good \xc3\x28").unwrap_err();
@@ -146,7 +146,7 @@ fn bad_parameters_are_refused() {
 }
 
 #[tokio::test]
-async fn small_texts_run_in_place_and_large_ones_and_patterns_do_not() {
+async fn only_small_texts_without_patterns_run_in_place() {
     let mut rig = rig();
     assert_eq!(output(rig.in_place(work("text/upper", vec![b'x'; INSTANT_TEXT]))).len(), 4096);
     let run = rig.start(work("text/upper", vec![b'x'; INSTANT_TEXT + 1]));
@@ -157,7 +157,7 @@ async fn small_texts_run_in_place_and_large_ones_and_patterns_do_not() {
 }
 
 #[test]
-fn all_but_a_change_of_case_stop_when_they_are_cancelled() {
+fn operations_except_case_changes_stop_when_cancelled() {
     let instant = ["text/upper", "text/lower"];
     for handler in HANDLERS.iter().filter(|known| !instant.contains(&known.name())) {
         let (attempt, _reports) = attempt(&needed(handler));
@@ -169,7 +169,7 @@ fn all_but_a_change_of_case_stop_when_they_are_cancelled() {
 
 proptest! {
     #[test]
-    fn all_counts_agree(input in "([a-zA-ZäÖß'0-9.]{0,8}[ \n\t–]{0,2}){0,40}") {
+    fn word_counts_of_all_operations_agree(input in "([a-zA-ZäÖß'0-9.]{0,8}[ \n\t–]{0,2}){0,40}") {
         let words = count_words(&input);
         let counted: WordCount = direct("text/word-count", &input, &[]);
         let stats: Stats = direct("text/stats", &input, &[]);
@@ -190,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn slices_cut_at_white_space_have_the_same_words(
+    fn slices_cut_at_white_space_have_as_many_words(
         parts in prop::collection::vec("[a-zA-Z0-9äß'’.,:_-]{0,12}", 1..12),
         space in "[ \n]",
     ) {

@@ -29,7 +29,7 @@ fn leads() -> Leads<()> {
 }
 
 #[test]
-fn an_advert_is_kept_for_its_life_less_its_age() {
+fn advert_is_kept_for_its_life_minus_its_age() {
     let mut leads = leads();
     let aged = PeerAdvert { age: Duration::from_secs(40), ..advert(1, 7) };
     leads.hear(aged, (), peer(2), at(10)).unwrap();
@@ -42,7 +42,7 @@ fn an_advert_is_kept_for_its_life_less_its_age() {
 }
 
 #[test]
-fn a_replayed_or_older_advert_changes_nothing() {
+fn replayed_or_older_advert_changes_nothing() {
     let mut leads = leads();
     leads.hear(advert(1, 7), (), peer(2), at(0)).unwrap();
     for seq in [7, 6, 0] {
@@ -55,7 +55,7 @@ fn a_replayed_or_older_advert_changes_nothing() {
 }
 
 #[test]
-fn what_is_expired_or_about_this_node_is_not_taken() {
+fn expired_and_own_adverts_are_rejected() {
     let mut leads = leads();
     assert_eq!(leads.hear(advert(0, 9), (), peer(2), at(0)), Err(AdvertRejected::Own));
     let old = PeerAdvert { age: Duration::from_secs(100), ..advert(1, 1) };
@@ -80,7 +80,7 @@ fn text_and_addresses_are_clamped() {
 }
 
 #[test]
-fn an_advert_has_a_bounded_number_of_informants() {
+fn advert_has_a_bounded_number_of_informants() {
     let mut leads = leads();
     leads.hear(advert(1, 7), (), peer(2), at(0)).unwrap();
     assert!(leads.confirm(&peer(1), 6, peer(3)).is_none(), "not the advert that is kept");
@@ -97,7 +97,7 @@ fn an_advert_has_a_bounded_number_of_informants() {
 }
 
 #[test]
-fn confirming_anothers_advert_uses_up_no_share() {
+fn confirming_an_advert_uses_no_share() {
     let mut leads = leads();
     leads.hear(advert(1, 1), (), peer(2), at(0)).unwrap();
     leads.confirm(&peer(1), 1, peer(3)).unwrap();

@@ -10,7 +10,7 @@ fn epoch(number: u64) -> Epoch {
 }
 
 #[test]
-fn a_task_that_ends_before_its_late_timer_takes_nobody_elses_place() {
+fn cancel_before_a_late_timer_keeps_other_tasks_queued() {
     let mut net = Net::connected(&[1]);
     let resting = net.submit(task("text/a"));
     let failure = TaskFailure::new(FailureCode::Handler, "x");
@@ -30,7 +30,7 @@ fn a_task_that_ends_before_its_late_timer_takes_nobody_elses_place() {
 }
 
 #[test]
-fn absurd_service_times_overflow_nothing() {
+fn absurd_run_times_do_not_overflow() {
     let mut net = Net::connected(&[4]);
     net.submit(task("text/a"));
     let worker = net.nodes[1].id;
@@ -43,7 +43,7 @@ fn absurd_service_times_overflow_nothing() {
 }
 
 #[test]
-fn a_worker_that_asks_for_rest_all_the_time_leaves_one_timer() {
+fn repeated_unsupported_frames_leave_few_timers() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let worker = net.nodes[1].id;
@@ -62,7 +62,7 @@ fn a_worker_that_asks_for_rest_all_the_time_leaves_one_timer() {
 }
 
 #[test]
-fn a_worker_is_asked_about_its_heartbeats_at_a_measured_pace() {
+fn repeated_differing_heartbeats_cause_one_resume() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let worker = net.nodes[1].id;
@@ -76,7 +76,7 @@ fn a_worker_is_asked_about_its_heartbeats_at_a_measured_pace() {
 }
 
 #[test]
-fn an_owner_that_cancels_what_it_assigns_leaves_nothing_behind() {
+fn assign_and_cancel_pairs_leave_nothing_behind() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let (_, owner, work) = net.nodes[1].running[0].clone();
@@ -94,7 +94,7 @@ fn an_owner_that_cancels_what_it_assigns_leaves_nothing_behind() {
 }
 
 #[test]
-fn strangers_that_come_and_go_leave_no_trace() {
+fn unknown_peers_that_disconnect_leave_no_trace() {
     let mut net = Net::connected(&[1]);
     let before = net.nodes[0].engine.node.peers.version();
     for seed in 100..200 {
@@ -106,7 +106,7 @@ fn strangers_that_come_and_go_leave_no_trace() {
 }
 
 #[test]
-fn a_target_is_asked_although_it_refused_other_tasks_of_the_kind() {
+fn target_is_asked_although_it_refused_the_handler() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let worker = net.nodes[1].id;
@@ -120,7 +120,7 @@ fn a_target_is_asked_although_it_refused_other_tasks_of_the_kind() {
 }
 
 #[test]
-fn a_node_that_stops_acknowledges_at_once() {
+fn closing_owner_acknowledges_at_once() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     net.finish(1, output("x"));
@@ -131,7 +131,7 @@ fn a_node_that_stops_acknowledges_at_once() {
 }
 
 #[test]
-fn owners_that_never_come_back_do_not_lock_others_out() {
+fn vanished_owners_do_not_lock_others_out() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let work = net.nodes[1].running[0].2.clone();
@@ -163,7 +163,7 @@ fn owners_that_never_come_back_do_not_lock_others_out() {
 }
 
 #[test]
-fn one_tick_looks_at_so_many_timers_and_leaves_the_rest_to_the_next() {
+fn one_tick_fires_a_bounded_number_of_timers() {
     let mut net = Net::new(&[]);
     let more = 10;
     net.nodes[0].engine.node.config.max_owned = 2 * limits::TICK_TIMERS;

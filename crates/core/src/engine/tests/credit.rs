@@ -6,7 +6,7 @@ use super::*;
 use crate::limits;
 
 #[test]
-fn before_anything_is_learned_little_is_sent_ahead() {
+fn unknown_run_time_allows_one_attempt_ahead() {
     let mut net = Net::connected(&[2]);
     for _ in 0..20 {
         net.submit(task("text/a"));
@@ -43,7 +43,7 @@ fn short_tasks_are_sent_ahead_and_long_ones_are_not() {
 /// Both sides forget learned run times with the session: otherwise a worker would treat a restarted
 /// owner as exceeding its credit.
 #[test]
-fn an_owner_that_was_restarted_is_granted_what_it_counts_on() {
+fn restarted_owner_gets_the_initial_credit() {
     let mut net = Net::connected(&[2]);
     net.submit(task("text/a"));
     let (run, _, _) = net.nodes[1].running.remove(0);
@@ -58,7 +58,7 @@ fn an_owner_that_was_restarted_is_granted_what_it_counts_on() {
 }
 
 #[test]
-fn bytes_are_bounded() {
+fn assigned_bytes_are_bounded() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let (run, _, _) = net.nodes[1].running.remove(0);
@@ -72,7 +72,7 @@ fn bytes_are_bounded() {
 }
 
 #[test]
-fn an_owner_that_ignores_its_credit_is_told_busy() {
+fn owner_that_ignores_its_credit_gets_busy() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let (run, owner, work) = net.nodes[1].running.remove(0);
@@ -120,7 +120,7 @@ fn owners_take_turns() {
 }
 
 #[test]
-fn work_spreads_over_workers() {
+fn tasks_spread_over_workers() {
     let mut net = Net::connected(&[2, 2, 2]);
     for _ in 0..9 {
         net.submit(task("text/a"));
@@ -131,7 +131,7 @@ fn work_spreads_over_workers() {
 }
 
 #[test]
-fn many_groups_all_have_their_turn() {
+fn many_classes_all_get_their_turn() {
     let mut net = Net::new(&[1]);
     for priority in 0..100u32 {
         let mut needy = task("text/a");

@@ -15,7 +15,7 @@ fn fill(net: &mut Net, node: usize, full: bool) {
 }
 
 #[test]
-fn what_must_be_kept_is_refused_at_its_owner_and_known_again() {
+fn full_disk_refuses_durable_tasks_except_known_ones() {
     let mut net = Net::connected(&[1]);
     let keyed = Task { idempotency_key: Some("k".into()), ..task("text/a") };
     let known = net.submit(keyed.clone());
@@ -37,7 +37,7 @@ fn what_must_be_kept_is_refused_at_its_owner_and_known_again() {
 }
 
 #[test]
-fn a_worker_without_space_leaves_what_must_be_kept_to_others() {
+fn durable_tasks_avoid_worker_with_full_disk() {
     let mut net = Net::connected(&[1, 1]);
     fill(&mut net, 1, true);
     for _ in 0..4 {
@@ -50,7 +50,7 @@ fn a_worker_without_space_leaves_what_must_be_kept_to_others() {
 }
 
 #[test]
-fn what_waits_for_space_at_the_only_worker_is_not_lost() {
+fn durable_task_waits_for_space_at_only_worker() {
     let mut net = Net::connected(&[1]);
     let taken = net.submit(task("text/a"));
     fill(&mut net, 1, true);
@@ -74,7 +74,7 @@ fn what_waits_for_space_at_the_only_worker_is_not_lost() {
 }
 
 #[test]
-fn a_node_without_space_ends_its_own_tasks() {
+fn node_with_full_disk_finishes_its_own_tasks() {
     let mut net = Net::new(&[1]);
     let id = net.submit_to(1, task("text/a"), &[]);
     let next = net.submit_to(1, task("text/a"), &[]);

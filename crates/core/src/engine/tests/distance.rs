@@ -54,7 +54,7 @@ fn one_waits_and_one_is_free(net: &mut Net) -> TaskId {
 }
 
 #[test]
-fn a_distant_worker_is_sent_what_fills_the_round_trip() {
+fn distant_worker_gets_attempts_for_the_round_trip() {
     let mut net = Net::connected(&[2]);
     teach(&mut net, 1);
     measure(&mut net, 1, 0, 900);
@@ -66,7 +66,7 @@ fn a_distant_worker_is_sent_what_fills_the_round_trip() {
 }
 
 #[test]
-fn the_session_with_a_distant_worker_is_open_before_there_is_work() {
+fn session_with_a_distant_worker_opens_before_any_task() {
     for (ms, trusted, open) in [(0, true, false), (100, true, true), (100, false, false)] {
         let mut net = Net::new(&[1]);
         let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
@@ -80,7 +80,7 @@ fn the_session_with_a_distant_worker_is_open_before_there_is_work() {
 }
 
 #[test]
-fn an_owners_own_measure_gives_it_no_credit() {
+fn round_trip_measured_by_the_owner_gives_no_credit() {
     let mut net = Net::connected(&[2]);
     teach(&mut net, 1);
     measure(&mut net, 0, 1, 900);
@@ -91,7 +91,7 @@ fn an_owners_own_measure_gives_it_no_credit() {
 }
 
 #[test]
-fn what_waits_goes_to_a_worker_that_is_free() {
+fn waiting_attempt_moves_to_a_free_worker() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     let id = one_waits_and_one_is_free(&mut net);
@@ -105,7 +105,7 @@ fn what_waits_goes_to_a_worker_that_is_free() {
 }
 
 #[test]
-fn nothing_is_moved_that_starts_sooner_where_it_is() {
+fn waiting_attempt_stays_where_it_starts_sooner() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     teach(&mut net, 1);
@@ -120,7 +120,7 @@ fn nothing_is_moved_that_starts_sooner_where_it_is() {
 }
 
 #[test]
-fn tasks_of_unknown_length_are_moved_when_they_have_waited() {
+fn task_of_unknown_run_time_moves_after_waiting() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     net.submit(task("text/a"));
@@ -134,7 +134,7 @@ fn tasks_of_unknown_length_are_moved_when_they_have_waited() {
 }
 
 #[test]
-fn no_more_is_asked_back_than_there_are_free_slots() {
+fn attempts_asked_back_do_not_exceed_free_slots() {
     let mut net = Net::new(&[4, 1]);
     net.connect(0, 1);
     teach(&mut net, 1);
@@ -151,7 +151,7 @@ fn no_more_is_asked_back_than_there_are_free_slots() {
 }
 
 #[test]
-fn what_has_started_meanwhile_stays_and_is_asked_for_once() {
+fn started_attempt_stays_and_is_asked_back_once() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     // The worker starts the second one, but its owner does not know yet.
@@ -190,7 +190,7 @@ fn what_has_started_meanwhile_stays_and_is_asked_for_once() {
 }
 
 #[test]
-fn a_worker_of_version_one_keeps_what_it_has() {
+fn worker_without_hand_back_keeps_its_attempts() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     let worker = net.nodes[1].id;
@@ -219,7 +219,7 @@ fn a_worker_of_version_one_keeps_what_it_has() {
 }
 
 #[test]
-fn a_worker_is_asked_once_before_it_has_answered() {
+fn worker_must_answer_first_hand_back_before_the_next() {
     let mut net = Net::new(&[2, 1, 1]);
     net.connect(0, 1);
     teach(&mut net, 1);
@@ -251,7 +251,7 @@ fn a_worker_is_asked_once_before_it_has_answered() {
 }
 
 #[test]
-fn an_answer_that_is_lost_with_the_session_counts_as_no_loss() {
+fn hand_back_lost_with_the_session_is_not_a_crash() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     let owner = net.nodes[0].id;
@@ -278,7 +278,7 @@ fn an_answer_that_is_lost_with_the_session_counts_as_no_loss() {
 }
 
 #[test]
-fn a_question_that_is_lost_with_the_session_is_asked_again() {
+fn hand_back_question_lost_with_session_is_asked_again() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     teach(&mut net, 1);
@@ -297,7 +297,7 @@ fn a_question_that_is_lost_with_the_session_is_asked_again() {
 }
 
 #[test]
-fn a_task_that_names_its_worker_stays_there() {
+fn task_with_a_target_is_not_moved() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     teach(&mut net, 1);
@@ -361,14 +361,14 @@ fn count(answers: &[String], code: &str) -> usize {
 }
 
 #[test]
-fn more_than_the_slots_of_the_credit_is_busy() {
+fn assignments_beyond_the_credit_slots_get_busy() {
     let mut net = worker_of_a_stranger(2, true);
     let answers = answers(&mut net, orders(1..11));
     assert_eq!((count(&answers, "accepted"), count(&answers, "busy")), (3, 7), "slots and one");
 }
 
 #[test]
-fn more_than_the_time_of_the_credit_is_busy() {
+fn assignments_beyond_the_credit_time_get_busy() {
     let mut net = worker_of_a_stranger(2, true);
     answers(&mut net, orders(1..2));
     finish_after(&mut net, 1, Duration::from_millis(10));
@@ -380,7 +380,7 @@ fn more_than_the_time_of_the_credit_is_busy() {
 }
 
 #[test]
-fn a_smaller_credit_counts_once_its_owner_must_have_heard_of_it() {
+fn smaller_credit_applies_after_a_grace_period() {
     let mut net = worker_of_a_stranger(4, true);
     answers(&mut net, orders(1..2));
     // Another owner has attempts here now, and gets half of the slots.
@@ -394,7 +394,7 @@ fn a_smaller_credit_counts_once_its_owner_must_have_heard_of_it() {
 }
 
 #[test]
-fn an_owner_from_which_nothing_is_accepted_gets_no_credit_but_an_answer() {
+fn untrusted_owner_gets_an_answer_but_no_slots() {
     let mut net = worker_of_a_stranger(4, false);
     let granted = |net: &Net| {
         let engine = &net.nodes[1].engine;
@@ -413,7 +413,7 @@ fn an_owner_from_which_nothing_is_accepted_gets_no_credit_but_an_answer() {
 }
 
 #[test]
-fn a_task_for_a_worker_that_accepts_nothing_fails_with_the_reason() {
+fn task_for_a_refusing_target_fails_with_the_reason() {
     let mut net = Net::connected(&[1]);
     let owner = net.nodes[0].id;
     net.feed(1, Input::Trust { peer: owner, trusted: false });
@@ -425,7 +425,7 @@ fn a_task_for_a_worker_that_accepts_nothing_fails_with_the_reason() {
 }
 
 #[test]
-fn a_greedy_owner_gains_nothing_by_pretending_to_be_far_away() {
+fn credit_for_a_pretended_distance_is_bounded() {
     let mut net = worker_of_a_stranger(4, true);
     let round_trip = Some(Duration::from_secs(3_600));
     for _ in 0..2 {
@@ -445,7 +445,7 @@ fn a_greedy_owner_gains_nothing_by_pretending_to_be_far_away() {
 }
 
 #[test]
-fn a_conflict_sends_the_task_elsewhere() {
+fn conflict_sends_the_task_to_another_worker() {
     let mut net = Net::connected(&[1, 1]);
     let id = net.submit(task("text/a"));
     let (at, other) = if net.nodes[1].running.is_empty() { (2, 1) } else { (1, 2) };
@@ -460,7 +460,7 @@ fn a_conflict_sends_the_task_elsewhere() {
 }
 
 #[test]
-fn credit_names_what_a_slot_is_worth() {
+fn credit_time_is_proportional_to_slots() {
     let near = Credit::for_slots(4, 10, Duration::ZERO);
     assert_eq!(near.time, 4 * limits::CREDIT_TIME);
 }

@@ -15,7 +15,7 @@ fn in_memory() -> Task {
 }
 
 #[test]
-fn a_draining_worker_hands_back_what_waits_and_finishes_what_runs() {
+fn draining_worker_hands_back_waiting_and_finishes_running() {
     let mut net = Net::connected(&[1, 1]);
     let ids: Vec<TaskId> = (0..4).map(|_| net.submit(task("text/a"))).collect();
     net.feed(1, Input::Drain { on: true });
@@ -31,7 +31,7 @@ fn a_draining_worker_hands_back_what_waits_and_finishes_what_runs() {
 }
 
 #[test]
-fn whoever_drains_is_sent_nothing_until_it_takes_work_again() {
+fn draining_worker_gets_no_assignments() {
     let mut net = Net::connected(&[1]);
     net.feed(1, Input::Drain { on: true });
     net.settle();
@@ -47,7 +47,7 @@ fn whoever_drains_is_sent_nothing_until_it_takes_work_again() {
 }
 
 #[test]
-fn a_node_that_drains_still_submits() {
+fn draining_owner_still_places_its_tasks() {
     let mut net = Net::connected(&[1]);
     net.feed(0, Input::Drain { on: true });
     let id = net.submit(task("text/a"));
@@ -56,7 +56,7 @@ fn a_node_that_drains_still_submits() {
 }
 
 #[test]
-fn a_closing_owner_takes_and_places_nothing_and_still_gets_its_results() {
+fn closing_owner_places_nothing_but_receives_results() {
     let mut net = Net::connected(&[1]);
     let sent = net.submit(task("text/a"));
     net.disconnect(0, 1);
@@ -79,7 +79,7 @@ fn a_closing_owner_takes_and_places_nothing_and_still_gets_its_results() {
 }
 
 #[test]
-fn what_waits_at_a_node_that_closes_is_explained_by_that() {
+fn waiting_reason_at_closing_owner_is_shutting_down() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     net.submit(task("text/a"));
@@ -97,7 +97,7 @@ fn what_waits_at_a_node_that_closes_is_explained_by_that() {
 }
 
 #[test]
-fn a_node_that_closes_places_none_of_what_an_earlier_pass_has_left() {
+fn closing_owner_places_no_leftovers_of_earlier_pass() {
     let mut net = Net::connected(&[1_000]);
     let worker = net.nodes[1].id;
     // There is a session.
@@ -119,7 +119,7 @@ fn a_node_that_closes_places_none_of_what_an_earlier_pass_has_left() {
 }
 
 #[test]
-fn what_is_kept_in_memory_ends_with_its_node_and_what_is_on_disk_does_not() {
+fn abandoning_owner_cancels_memory_tasks_only() {
     let mut net = Net::connected(&[2]);
     let (memory, disk) = (net.submit(in_memory()), net.submit(task("text/a")));
     net.feed(0, Input::Abandon);
@@ -142,7 +142,7 @@ fn what_is_kept_in_memory_ends_with_its_node_and_what_is_on_disk_does_not() {
 }
 
 #[test]
-fn a_worker_that_abandons_what_runs_hands_it_back() {
+fn abandoning_worker_hands_back_running_attempts() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.feed(1, Input::Abandon);
@@ -156,7 +156,7 @@ fn a_worker_that_abandons_what_runs_hands_it_back() {
 }
 
 #[test]
-fn a_node_is_at_rest_only_when_those_who_are_here_have_their_results() {
+fn node_rests_once_connected_owners_have_their_results() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     net.disk = false;
@@ -168,7 +168,7 @@ fn a_node_is_at_rest_only_when_those_who_are_here_have_their_results() {
 }
 
 #[test]
-fn a_cancel_while_it_drains_is_carried_out() {
+fn cancel_stops_attempt_at_draining_worker() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.feed(1, Input::Drain { on: true });

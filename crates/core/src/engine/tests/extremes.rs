@@ -94,7 +94,7 @@ fn live(task: &Task) {
 
 proptest! {
     #[test]
-    fn what_is_out_of_range_is_refused_by_its_name_and_all_else_lives_and_ends(task in extreme()) {
+    fn extreme_task_is_refused_by_field_or_ends(task in extreme()) {
         match (task.check(), wrong(&task)) {
             (Ok(()), None) => live(&task),
             (Err(refused), Some(field)) => prop_assert!(refused.to_string().starts_with(field)),
@@ -104,13 +104,13 @@ proptest! {
 
     /// A start reads any journal: no limit in it overflows the clock.
     #[test]
-    fn the_engine_itself_overflows_nowhere(task in extreme()) {
+    fn unchecked_extreme_task_does_not_overflow(task in extreme()) {
         live(&task);
     }
 }
 
 #[test]
-fn an_owner_that_asks_for_endless_attempts_is_served_like_others() {
+fn assignments_with_extreme_limits_run_and_end() {
     let mut net = Net::connected(&[4]);
     net.submit(task("text/a"));
     let (_, owner, work) = net.nodes[1].running[0].clone();

@@ -8,7 +8,7 @@ fn in_memory() -> Task {
 }
 
 #[test]
-fn the_end_of_an_id_names_what_ends_in_it() {
+fn id_suffix_finds_task_or_group() {
     let mut net = Net::connected(&[1]);
     let id = TaskId::from_bytes(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128.to_be_bytes());
     let other = TaskId::from_bytes(0x0123_4567_89ab_cdef_0123_4567_00ab_cdef_u128.to_be_bytes());
@@ -36,7 +36,7 @@ fn the_end_of_an_id_names_what_ends_in_it() {
 }
 
 #[test]
-fn a_search_goes_over_more_than_one_portion() {
+fn search_over_several_portions_finds_archived_tasks() {
     let mut net = Net::new(&[1]);
     let engine = &mut net.nodes[0].engine;
     let group = GroupId::from_bytes([7; 16]);
@@ -51,7 +51,7 @@ fn a_search_goes_over_more_than_one_portion() {
 }
 
 #[test]
-fn last_is_the_task_that_was_submitted_last_and_is_kept() {
+fn last_means_the_latest_submitted_task_still_kept() {
     let mut net = Net::connected(&[1]);
     assert_eq!(net.find("last"), None);
     let first = net.submit(task("text/a"));

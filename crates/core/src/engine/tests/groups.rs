@@ -75,7 +75,7 @@ impl Net {
 }
 
 #[test]
-fn a_group_counts_its_members_and_knows_its_end() {
+fn group_counts_its_members_and_detects_its_end() {
     let mut net = Net::connected(&[2]);
     let id = net.accepts(members(GroupId::new(), 0..3, false, None));
     let view = net.group(id);
@@ -103,7 +103,7 @@ fn a_group_counts_its_members_and_knows_its_end() {
 }
 
 #[test]
-fn members_that_come_again_are_the_same_tasks() {
+fn resubmitted_members_are_the_same_tasks() {
     let mut net = Net::connected(&[1]);
     let id = GroupId::of_key("nightly");
     assert_eq!(id, GroupId::of_key("nightly"));
@@ -120,7 +120,7 @@ fn members_that_come_again_are_the_same_tasks() {
 }
 
 #[test]
-fn a_group_that_is_another_one_is_refused_as_a_whole() {
+fn differing_or_malformed_group_is_refused_as_a_whole() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..4, true, Some(1)));
     let other_size = members(id, 0..3, true, Some(1));
@@ -165,7 +165,7 @@ fn a_group_that_is_another_one_is_refused_as_a_whole() {
 }
 
 #[test]
-fn a_full_queue_takes_none_of_them() {
+fn full_queue_takes_none_of_the_members() {
     let mut net = Net::new(&[]);
     let id = net.accepts(members(GroupId::new(), 0..999, false, None));
     let full = net.refuses(members(id, 999..1_001, true, None));
@@ -175,7 +175,7 @@ fn a_full_queue_takes_none_of_them() {
 }
 
 #[test]
-fn one_failure_too_many_cancels_the_rest_also_over_a_restart() {
+fn too_many_failures_cancel_the_rest_also_after_restart() {
     let mut net = Net::connected(&[2]);
     let id = net.accepts(members(GroupId::new(), 0..50, false, Some(1)));
     net.fail(1);
@@ -201,7 +201,7 @@ fn one_failure_too_many_cancels_the_rest_also_over_a_restart() {
 }
 
 #[test]
-fn a_group_has_not_ended_before_its_ends_are_safe() {
+fn group_has_not_ended_before_its_ends_are_safe() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..1, true, Some(0)));
     net.disk = false;
@@ -220,7 +220,7 @@ fn a_group_has_not_ended_before_its_ends_are_safe() {
 
 /// The decision is on disk together with the failure; its consequences need not be.
 #[test]
-fn a_restart_before_the_rest_is_cancelled_goes_on_with_it() {
+fn restart_continues_cancelling_a_failed_group() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..10, true, Some(0)));
     let failed = Box::new(TaskEnd::Failed(TaskFailure::new(FailureCode::Permanent, "no")));
@@ -236,7 +236,7 @@ fn a_restart_before_the_rest_is_cancelled_goes_on_with_it() {
 }
 
 #[test]
-fn what_did_not_succeed_can_be_tried_again() {
+fn unsuccessful_tasks_can_be_submitted_again() {
     let mut net = Net::connected(&[1]);
     let mut needy = task("text/a").with_param("n", 3);
     needy.requirements.memory_bytes = 1;
@@ -422,14 +422,14 @@ fn play(seed: u64) {
 }
 
 #[test]
-fn counts_are_those_of_a_recount_whatever_happens() {
+fn group_counts_match_a_recount_in_random_histories() {
     for seed in 0..60 {
         play(seed);
     }
 }
 
 #[test]
-fn an_id_tells_the_place_of_its_member() {
+fn member_id_gives_its_index_in_the_group() {
     for bytes in [[0xff; 16], [0; 16], *GroupId::new().as_bytes()] {
         let id = GroupId::from_bytes(bytes);
         for index in [0, 1, 255, 65_536, limits::GROUP_MEMBERS - 1] {
@@ -443,7 +443,7 @@ fn an_id_tells_the_place_of_its_member() {
 }
 
 #[test]
-fn a_member_says_what_is_wrong_with_it() {
+fn malformed_member_fails_its_check() {
     let member = GroupMember { group: GroupId::new(), index: 7, last: true, max_fails: None };
     let good = member.place(task("text/a"));
     assert_eq!(good.check(), Ok(()));
@@ -458,7 +458,7 @@ fn a_member_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_node_that_drains_still_takes_groups_and_one_that_closes_does_not() {
+fn draining_node_takes_groups_and_closing_node_refuses() {
     let mut net = Net::connected(&[1]);
     let id = GroupId::new();
     net.feed(0, Input::Drain { on: true });
@@ -468,7 +468,7 @@ fn a_node_that_drains_still_takes_groups_and_one_that_closes_does_not() {
 }
 
 #[test]
-fn members_are_refused_while_the_disk_is_full_unless_they_are_on_it() {
+fn full_disk_refuses_members_except_known_ones() {
     let mut net = Net::connected(&[1]);
     let id = GroupId::new();
     net.accepts(members(id, 0..2, false, None));
@@ -482,7 +482,7 @@ fn members_are_refused_while_the_disk_is_full_unless_they_are_on_it() {
 }
 
 #[test]
-fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled() {
+fn failed_large_group_starts_no_more_members() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
     net.nodes[0].engine.node.config.max_owned = 3 * limits::GROUP_CHUNK;
@@ -500,7 +500,7 @@ fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled(
 
 /// A slow disk delays the cancellation instead of filling the memory.
 #[test]
-fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
+fn cancelling_a_large_group_waits_for_the_disk() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
     let all = limits::UNPERSISTED_ENDS as u32 + 2 * chunk;

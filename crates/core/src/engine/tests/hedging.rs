@@ -60,7 +60,7 @@ fn has_stopped(net: &Net, worker: usize) -> bool {
 }
 
 #[test]
-fn the_second_attempt_may_be_the_one_that_counts() {
+fn faster_hedge_ends_the_task_and_stops_first_attempt() {
     let (mut net, id, first, second) = late();
     assert_eq!(net.state(id), "running");
     net.finish(second, output("second"));
@@ -84,7 +84,7 @@ fn the_second_attempt_may_be_the_one_that_counts() {
 }
 
 #[test]
-fn the_first_attempt_may_be_in_time_after_all() {
+fn faster_first_attempt_ends_the_task_and_stops_hedge() {
     let (mut net, id, first, second) = late();
     net.finish(first, output("first"));
     let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
@@ -98,7 +98,7 @@ fn the_first_attempt_may_be_in_time_after_all() {
 }
 
 #[test]
-fn who_does_not_ask_for_it_gets_none() {
+fn task_without_hedge_option_gets_no_hedge() {
     let mut net = learned(&[1, 1]);
     let mut timed = task("text/a");
     // It has its own timer, which may examine it.
@@ -110,7 +110,7 @@ fn who_does_not_ask_for_it_gets_none() {
 }
 
 #[test]
-fn what_is_usual_is_learned_first() {
+fn hedging_waits_for_enough_run_times() {
     let mut net = Net::connected(&[2, 2]);
     let id = net.submit(hedged());
     net.pass(USUAL * 100);
@@ -129,7 +129,7 @@ fn what_is_usual_is_learned_first() {
 }
 
 #[test]
-fn a_second_attempt_takes_no_place_in_a_line() {
+fn hedge_is_sent_only_to_a_free_slot() {
     let mut net = learned(&[1, 1]);
     let other = net.submit(task("text/b"));
     let id = net.submit(hedged());
@@ -147,7 +147,7 @@ fn a_second_attempt_takes_no_place_in_a_line() {
 }
 
 #[test]
-fn what_waits_goes_before_second_attempts() {
+fn queued_tasks_go_before_hedges() {
     let mut net = learned(&[1]);
     let id = net.submit(hedged());
     net.pass(USUAL * 2);
@@ -164,7 +164,7 @@ fn what_waits_goes_before_second_attempts() {
 }
 
 #[test]
-fn targets_bind_second_attempts_too() {
+fn hedge_runs_only_at_targets() {
     let mut net = learned(&[1, 1]);
     net.submit_to(0, hedged(), &[1]);
     net.pass(USUAL * 100);
@@ -172,7 +172,7 @@ fn targets_bind_second_attempts_too() {
 }
 
 #[test]
-fn a_failure_of_one_leaves_it_to_the_other() {
+fn failed_attempt_leaves_task_to_other_attempt() {
     let (mut net, id, first, second) = late();
     net.finish(first, failed(FailureCode::Handler));
     assert_eq!(net.state(id), "running");
@@ -184,7 +184,7 @@ fn a_failure_of_one_leaves_it_to_the_other() {
 }
 
 #[test]
-fn the_last_failure_ends_it() {
+fn hedged_task_fails_after_its_last_attempt() {
     let (mut net, id, first, second) = late();
     net.finish(first, failed(FailureCode::Handler));
     net.finish(second, failed(FailureCode::Handler));
@@ -199,7 +199,7 @@ fn the_last_failure_ends_it() {
 }
 
 #[test]
-fn a_failure_that_no_attempt_can_mend_ends_both() {
+fn permanent_failure_ends_both_attempts() {
     let (mut net, id, first, second) = late();
     net.finish(second, failed(FailureCode::BadInput));
     assert_eq!(net.state(id), "failed");
@@ -210,7 +210,7 @@ fn a_failure_that_no_attempt_can_mend_ends_both() {
 }
 
 #[test]
-fn a_worker_that_is_lost_leaves_it_to_the_other() {
+fn lost_worker_leaves_task_to_other_attempt() {
     for loses_first in [true, false] {
         let (mut net, id, first, second) = late();
         let (lost, left) = if loses_first { (first, second) } else { (second, first) };
@@ -227,7 +227,7 @@ fn a_worker_that_is_lost_leaves_it_to_the_other() {
 }
 
 #[test]
-fn both_may_be_lost() {
+fn task_is_queued_again_after_losing_both_attempts() {
     let (mut net, id, first, second) = late();
     for worker in [first, second] {
         net.restart(worker);
@@ -241,7 +241,7 @@ fn both_may_be_lost() {
 }
 
 #[test]
-fn a_worker_that_is_drained_hands_its_attempt_back_and_the_other_runs_on() {
+fn handed_back_attempt_leaves_task_to_other_attempt() {
     let (mut net, id, first, second) = late();
     net.finish(second, AttemptEnd::Cancelled);
     assert_eq!(net.state(id), "running");
@@ -250,7 +250,7 @@ fn a_worker_that_is_drained_hands_its_attempt_back_and_the_other_runs_on() {
 }
 
 #[test]
-fn a_cancel_stops_both() {
+fn cancel_stops_both_attempts() {
     let (mut net, id, first, second) = late();
     let by = CancelledBy::Submitter;
     net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(77) });
@@ -260,7 +260,7 @@ fn a_cancel_stops_both() {
 }
 
 #[test]
-fn time_limits_stop_both() {
+fn total_limit_stops_both_attempts() {
     let mut net = learned(&[1, 1]);
     let mut timed = hedged();
     timed.limits.total = Some(USUAL * 10);
@@ -273,7 +273,7 @@ fn time_limits_stop_both() {
 }
 
 #[test]
-fn an_attempt_that_overruns_its_limit_leaves_it_to_the_other() {
+fn attempt_over_its_limit_leaves_task_to_other_attempt() {
     let mut net = learned(&[1, 1]);
     let mut timed = hedged();
     timed.limits.attempt = Some(USUAL * 30);
@@ -294,7 +294,7 @@ fn an_attempt_that_overruns_its_limit_leaves_it_to_the_other() {
 }
 
 #[test]
-fn an_owner_that_comes_back_knows_that_it_may() {
+fn restarted_owner_keeps_hedge_option() {
     let (mut net, id, ..) = late();
     net.restart(0);
     for worker in [1, 2] {
@@ -307,7 +307,7 @@ fn an_owner_that_comes_back_knows_that_it_may() {
 }
 
 #[test]
-fn a_member_of_a_group_with_two_attempts_is_one_that_runs() {
+fn member_with_two_attempts_counts_as_one_running() {
     let mut net = learned(&[1, 1]);
     let group = GroupId::new();
     let member = GroupMember { group, index: 0, last: true, max_fails: None };
@@ -322,7 +322,7 @@ fn a_member_of_a_group_with_two_attempts_is_one_that_runs() {
 
 /// Some of the tasks that wait for a slot no longer need one, and some wait there twice.
 #[test]
-fn an_attempt_that_was_late_and_lost_is_not_taken_for_the_next() {
+fn lateness_of_lost_attempt_does_not_hedge_the_next() {
     for late_again in [false, true] {
         let mut net = learned(&[1, 1, 1]);
         let others = [net.submit(task("text/b")), net.submit(task("text/b"))];
@@ -350,7 +350,7 @@ fn an_attempt_that_was_late_and_lost_is_not_taken_for_the_next() {
 /// If only the winners taught the percentile, the tail would be cut off, and more and more be
 /// hedged.
 #[test]
-fn how_many_are_hedged_stays_the_same() {
+fn share_of_hedged_tasks_stays_stable() {
     let mut net = learned(&[4, 4]);
     let mut dice = SmallRng::seed_from_u64(3);
     // A long tail: half take more than 100 ms, one in twenty more than a second.
@@ -380,7 +380,7 @@ fn how_many_are_hedged_stays_the_same() {
 
 /// When more attempts hang than the percentile allows for, they do not raise it.
 #[test]
-fn whatever_hangs_is_not_thought_usual() {
+fn hanging_attempts_do_not_delay_later_hedges() {
     let mut net = learned(&[4, 4]);
     let mut longest = Duration::ZERO;
     for round in 0..2_000 {
@@ -407,7 +407,7 @@ fn whatever_hangs_is_not_thought_usual() {
 }
 
 #[test]
-fn whoever_follows_a_task_is_told_which_attempt_counts() {
+fn observed_change_names_the_successful_attempt() {
     let (mut net, id, _, second) = late();
     net.nodes[0].engine.observe(Observed { tasks: true, messages: false });
     let (peer, epoch) = (net.nodes[second].id, net.nodes[second].running[0].2.epoch);
@@ -423,7 +423,7 @@ fn whoever_follows_a_task_is_told_which_attempt_counts() {
 }
 
 #[test]
-fn both_attempts_are_shown_as_open_until_the_end_is_safe() {
+fn both_attempts_are_shown_open_until_the_end_is_safe() {
     let (mut net, id, _, second) = late();
     let open = made(&net, id);
     net.disk = false;

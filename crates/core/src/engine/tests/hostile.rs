@@ -24,7 +24,7 @@ fn all_of(epoch: Epoch) -> Vec<ToOwner> {
 }
 
 #[test]
-fn nobody_can_speak_of_anothers_attempt() {
+fn frames_about_attempts_of_other_workers_are_ignored() {
     let mut net = Net::connected(&[1, 1]);
     let id = net.submit_to(0, task("text/a"), &[1]);
     let liar = net.nodes[2].id;
@@ -39,7 +39,7 @@ fn nobody_can_speak_of_anothers_attempt() {
 }
 
 #[test]
-fn a_second_result_never_replaces_the_first() {
+fn second_result_never_replaces_the_first() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     let worker = net.nodes[1].id;
@@ -52,7 +52,7 @@ fn a_second_result_never_replaces_the_first() {
 }
 
 #[test]
-fn busy_for_ever_is_clamped() {
+fn endless_busy_is_clamped_to_one_minute() {
     let mut net = Net::connected(&[1, 1]);
     let id = net.submit_to(0, task("text/a"), &[1, 2]);
     let (busy, other) = if net.nodes[1].running.is_empty() { (2, 1) } else { (1, 2) };
@@ -70,7 +70,7 @@ fn busy_for_ever_is_clamped() {
 }
 
 #[test]
-fn an_owner_reaches_only_its_own_attempts() {
+fn owner_reaches_only_its_own_attempts() {
     let mut net = Net::connected(&[1, 0]);
     net.connect(2, 1);
     let id = net.submit(task("text/a"));
@@ -85,7 +85,7 @@ fn an_owner_reaches_only_its_own_attempts() {
 }
 
 #[test]
-fn the_same_assignment_of_two_owners_is_two_attempts() {
+fn same_assignment_of_two_owners_is_two_attempts() {
     let mut net = Net::connected(&[2, 0]);
     net.connect(2, 1);
     let id = net.submit(task("text/a"));
@@ -111,7 +111,7 @@ fn the_same_assignment_of_two_owners_is_two_attempts() {
 }
 
 #[test]
-fn an_assignment_sent_twice_runs_once() {
+fn assignment_sent_twice_runs_once() {
     let mut net = Net::connected(&[2]);
     net.submit(task("text/a"));
     let (_, owner, work) = net.nodes[1].running[0].clone();
@@ -128,7 +128,7 @@ fn an_assignment_sent_twice_runs_once() {
 }
 
 #[test]
-fn an_assignment_from_before_a_restart_is_not_run_again() {
+fn assignment_from_before_restart_is_not_run_again() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let (_, owner, work) = net.nodes[1].running[0].clone();
@@ -144,7 +144,7 @@ fn an_assignment_from_before_a_restart_is_not_run_again() {
 }
 
 #[test]
-fn every_assignment_is_answered() {
+fn refused_assignments_are_answered_with_the_reason() {
     let mut net = Net::connected(&[1]);
     let owner = net.nodes[0].id;
     net.submit(task("text/a"));
@@ -184,7 +184,7 @@ fn every_assignment_is_answered() {
 }
 
 #[test]
-fn a_cancel_storm_leaves_nothing_behind() {
+fn cancel_storm_leaves_nothing_behind() {
     let mut net = Net::connected(&[1]);
     for _ in 0..5_000 {
         let id = net.submit(task("text/a"));
@@ -223,7 +223,7 @@ fn absurd_credit_is_clamped() {
 }
 
 #[test]
-fn an_old_result_ends_no_new_attempt_and_no_other_task() {
+fn replayed_result_of_old_epoch_is_ignored() {
     let mut net = Net::connected(&[2]);
     let (id, worker) = (net.submit(task("text/a")), net.nodes[1].id);
     let failure = crate::TaskFailure::new(crate::FailureCode::Handler, "x");
@@ -246,7 +246,7 @@ fn an_old_result_ends_no_new_attempt_and_no_other_task() {
 }
 
 #[test]
-fn a_result_after_the_end_is_acknowledged_and_changes_nothing() {
+fn result_after_the_end_is_acknowledged_and_ignored() {
     let second = Some(Duration::from_secs(1));
     let a_second = crate::TaskLimits { total: second, ..crate::TaskLimits::default() };
     for state in ["expired", "cancelled"] {
@@ -271,7 +271,7 @@ fn a_result_after_the_end_is_acknowledged_and_changes_nothing() {
 }
 
 #[test]
-fn a_worker_that_lost_the_acknowledgement_is_given_it_again() {
+fn repeated_result_is_acknowledged_each_time() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     let worker = net.nodes[1].id;

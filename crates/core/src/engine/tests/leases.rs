@@ -12,7 +12,7 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(15);
 
 #[test]
-fn a_lost_connection_ends_no_attempt_before_its_lease() {
+fn lost_connection_ends_no_attempt_before_its_lease() {
     let mut net = Net::connected(&[1, 1]);
     let id = net.submit_to(0, task("text/a"), &[1, 2]);
     let worker = if net.nodes[1].running.is_empty() { 2 } else { 1 };
@@ -37,7 +37,7 @@ fn a_lost_connection_ends_no_attempt_before_its_lease() {
 }
 
 #[test]
-fn a_result_made_while_apart_is_kept_and_delivered() {
+fn result_made_while_disconnected_is_delivered() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.disconnect(0, 1);
@@ -52,7 +52,7 @@ fn a_result_made_while_apart_is_kept_and_delivered() {
 }
 
 #[test]
-fn an_attempt_goes_on_over_a_reconnect() {
+fn attempt_continues_across_a_reconnect() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.disconnect(0, 1);
@@ -66,7 +66,7 @@ fn an_attempt_goes_on_over_a_reconnect() {
 }
 
 #[test]
-fn a_restarted_worker_does_not_know_the_attempt() {
+fn attempt_unknown_to_restarted_worker_is_sent_again() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.restart(1);
@@ -79,7 +79,7 @@ fn a_restarted_worker_does_not_know_the_attempt() {
 }
 
 #[test]
-fn a_task_that_kills_its_workers_ends() {
+fn task_that_crashes_its_workers_fails_as_lost() {
     let mut net = Net::connected(&[1]);
     let retry = RetryPolicy { crashes: 2, ..RetryPolicy::default() };
     let id = net.submit(Task { retry, ..task("text/a") });
@@ -93,7 +93,7 @@ fn a_task_that_kills_its_workers_ends() {
 }
 
 #[test]
-fn a_restarted_owner_is_not_disturbed_by_its_past() {
+fn restarted_owner_ignores_results_of_earlier_start() {
     let mut net = Net::connected(&[1]);
     net.submit(Task { durability: Some(Durability::Memory), ..task("text/a") });
     net.restart(0);
@@ -108,7 +108,7 @@ fn a_restarted_owner_is_not_disturbed_by_its_past() {
 }
 
 #[test]
-fn a_silent_worker_loses_its_lease_and_gets_no_more() {
+fn silent_worker_loses_its_lease_and_gets_no_tasks() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     // The worker's engine is suspended, as a stopped process is: no heartbeat comes.
@@ -125,7 +125,7 @@ fn a_silent_worker_loses_its_lease_and_gets_no_more() {
 }
 
 #[test]
-fn a_heartbeat_that_differs_is_asked_about() {
+fn differing_heartbeat_causes_a_resume() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     let epoch = Epoch { boot: 1, number: 1 };
@@ -144,7 +144,7 @@ fn a_heartbeat_that_differs_is_asked_about() {
 }
 
 #[test]
-fn a_worker_with_rare_heartbeats_is_asked_and_not_taken_for_dead() {
+fn worker_with_rare_heartbeats_keeps_its_attempt() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     // The owner's lease ends long before the first heartbeat, which comes after five seconds.
@@ -173,7 +173,7 @@ fn busy_answers_leave_no_timers_behind() {
 }
 
 #[test]
-fn a_worker_that_comes_back_stops_what_was_given_up() {
+fn returning_worker_stops_an_attempt_given_up() {
     let mut net = Net::connected(&[1, 1]);
     let id = net.submit_to(0, task("text/a"), &[1, 2]);
     let worker = if net.nodes[1].running.is_empty() { 2 } else { 1 };
@@ -190,7 +190,7 @@ fn a_worker_that_comes_back_stops_what_was_given_up() {
 }
 
 #[test]
-fn a_silent_worker_with_a_new_session_is_given_work_at_once() {
+fn silent_worker_with_a_new_session_gets_tasks_at_once() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.now = net.now + LEASE + Duration::from_secs(1);

@@ -13,7 +13,7 @@ fn failure(code: FailureCode) -> AttemptEnd {
 }
 
 #[test]
-fn a_task_runs_where_it_may_and_its_result_comes_back() {
+fn task_runs_at_worker_and_its_result_comes_back() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     assert_eq!(net.state(id), "running");
@@ -28,7 +28,7 @@ fn a_task_runs_where_it_may_and_its_result_comes_back() {
 }
 
 #[test]
-fn a_node_runs_its_own_tasks_without_a_peer() {
+fn node_runs_its_own_tasks_without_a_peer() {
     let mut net = Net::new(&[2]);
     let id = net.submit_to(1, task("text/a"), &[]);
     net.finish(1, output("here"));
@@ -36,7 +36,7 @@ fn a_node_runs_its_own_tasks_without_a_peer() {
 }
 
 #[test]
-fn nothing_is_told_before_it_is_safe() {
+fn nothing_is_reported_before_it_is_persisted() {
     let mut net = Net::connected(&[1]);
     net.disk = false;
     let id = net.submit(task("text/a"));
@@ -62,7 +62,7 @@ fn nothing_is_told_before_it_is_safe() {
 }
 
 #[test]
-fn an_end_in_line_is_not_shown_before_it_is_safe() {
+fn end_of_queued_task_is_hidden_until_persisted() {
     let mut net = Net::new(&[0]);
     net.disk = false;
     let id = net.submit_to(0, task("text/a"), &[]);
@@ -80,7 +80,7 @@ fn an_end_in_line_is_not_shown_before_it_is_safe() {
 }
 
 #[test]
-fn work_goes_to_trusted_peers_only_and_explains_itself() {
+fn tasks_go_only_to_trusted_peers_and_say_why_they_wait() {
     let mut net = Net::connected(&[1]);
     let worker = net.nodes[1].id;
     net.feed(0, Input::Trust { peer: worker, trusted: false });
@@ -95,7 +95,7 @@ fn work_goes_to_trusted_peers_only_and_explains_itself() {
 }
 
 #[test]
-fn an_explicit_target_needs_no_trust_but_answers_with_its_reason() {
+fn target_needs_no_trust_and_its_refusal_fails_the_task() {
     let mut net = Net::connected(&[1]);
     let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
     net.feed(0, Input::Trust { peer: worker, trusted: false });
@@ -108,7 +108,7 @@ fn an_explicit_target_needs_no_trust_but_answers_with_its_reason() {
 }
 
 #[test]
-fn a_change_of_the_accept_policy_takes_effect_at_once() {
+fn accept_policy_change_takes_effect_at_once() {
     let mut net = Net::connected(&[1]);
     let accept = |who| Input::Accept { policy: AcceptPolicy::default().with("text", who) };
     let refused = |net: &mut Net| {
@@ -122,7 +122,7 @@ fn a_change_of_the_accept_policy_takes_effect_at_once() {
 }
 
 #[test]
-fn an_unknown_operation_fails_for_good() {
+fn unknown_operation_fails_the_task() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/nope"));
     let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("nobody can ever run it") };
@@ -134,7 +134,7 @@ fn an_unknown_operation_fails_for_good() {
 }
 
 #[test]
-fn failures_are_retried_with_backoff_and_then_final() {
+fn failures_are_retried_with_backoff_until_the_last() {
     let mut net = Net::connected(&[1]);
     let retry = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
     let id = net.submit(Task { retry, ..task("text/a") });
@@ -152,7 +152,7 @@ fn failures_are_retried_with_backoff_and_then_final() {
 }
 
 #[test]
-fn a_permanent_failure_is_not_retried() {
+fn permanent_failure_is_not_retried() {
     for code in [FailureCode::Permanent, FailureCode::BadInput, FailureCode::BadParameter] {
         let mut net = Net::connected(&[1]);
         let id = net.submit(task("text/a"));
@@ -162,7 +162,7 @@ fn a_permanent_failure_is_not_retried() {
 }
 
 #[test]
-fn each_time_limit_ends_a_task_by_its_name() {
+fn each_time_limit_expires_the_task_by_its_name() {
     let second = Some(Duration::from_secs(1));
     let none = TaskLimits { queue: None, attempt: None, total: None };
     let expired = |net: &Net, id| match net.end(id) {
@@ -222,7 +222,7 @@ fn cancel_ends_a_task_in_every_state() {
 }
 
 #[test]
-fn the_same_id_or_key_is_the_same_task_and_with_other_content_a_conflict() {
+fn same_id_or_key_is_the_same_task_or_a_conflict() {
     let mut net = Net::new(&[1]);
     let first = Task { idempotency_key: Some("k".into()), ..task("text/a") };
     let id = net.submit(first.clone());
@@ -241,7 +241,7 @@ fn the_same_id_or_key_is_the_same_task_and_with_other_content_a_conflict() {
 }
 
 #[test]
-fn the_same_key_with_other_options_is_a_conflict_that_names_them() {
+fn key_conflict_names_the_options_that_differ() {
     let mut net = Net::new(&[1]);
     let first = Task { idempotency_key: Some("k".into()), ..task("text/a") };
     net.submit(first.clone());
@@ -275,7 +275,7 @@ fn the_same_key_with_other_options_is_a_conflict_that_names_them() {
 }
 
 #[test]
-fn a_full_queue_refuses() {
+fn full_queue_refuses_submissions() {
     let mut net = Net::new(&[1]);
     for _ in 0..1_001 {
         net.submit(task("text/a"));
@@ -286,7 +286,7 @@ fn a_full_queue_refuses() {
 }
 
 #[test]
-fn higher_priority_goes_first_and_equals_in_order() {
+fn higher_priority_runs_first_and_equals_in_order() {
     let mut net = Net::new(&[1]);
     let submit = |net: &mut Net, handler, priority| {
         net.submit(Task { priority, ..task(handler) });
@@ -322,7 +322,7 @@ fn requirements_filter_peers() {
 }
 
 #[test]
-fn a_target_that_refused_is_asked_again_when_it_offers_something_new() {
+fn target_that_refused_is_asked_again_after_an_offer() {
     let mut net = Net::connected(&[1, 1]);
     let (owner, first) = (net.nodes[0].id, net.nodes[1].id);
     net.disconnect(0, 2);
@@ -338,7 +338,7 @@ fn a_target_that_refused_is_asked_again_when_it_offers_something_new() {
 /// A task waits for a handler of a peer that left, and tasks with the same needs end as they are
 /// submitted: neither the counts nor the lane of the waiting task change.
 #[test]
-fn unknown_handlers_do_not_disturb_tasks_that_wait() {
+fn unknown_handlers_do_not_disturb_waiting_tasks() {
     let mut net = Net::new(&[1]);
     let peer = net.nodes[1].id;
     let mut with_none = advert(1);

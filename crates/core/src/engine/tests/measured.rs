@@ -36,7 +36,7 @@ fn runs_at(net: &mut Net) -> usize {
 }
 
 #[test]
-fn who_does_our_work_is_thought_well_of_and_who_leaves_it_is_not() {
+fn results_raise_reputation_and_losses_lower_it() {
     let mut net = Net::connected(&[1]);
     let reputation = |net: &Net| net.nodes[0].engine.load(&net.nodes[1].id).reputation;
     assert_eq!(reputation(&net), 0);
@@ -53,7 +53,7 @@ fn who_does_our_work_is_thought_well_of_and_who_leaves_it_is_not() {
 }
 
 #[test]
-fn the_nearer_peer_is_chosen_and_a_millisecond_is_as_near_as_none() {
+fn worker_with_the_shorter_round_trip_is_chosen() {
     let mut net = Net::connected(&[1, 1]);
     measure(&mut net, 1, Some(Duration::from_millis(40)), None);
     measure(&mut net, 2, Some(Duration::from_millis(3)), None);
@@ -65,7 +65,7 @@ fn the_nearer_peer_is_chosen_and_a_millisecond_is_as_near_as_none() {
 }
 
 #[test]
-fn a_peer_that_was_busy_once_is_no_farther_away() {
+fn single_slow_round_trip_is_ignored() {
     let mut net = Net::connected(&[1, 1]);
     let once = |net: &mut Net, index: usize, ms| {
         let peer = net.nodes[index].id;
@@ -87,7 +87,7 @@ fn a_peer_that_was_busy_once_is_no_farther_away() {
 }
 
 #[test]
-fn a_machine_whose_cpus_are_in_use_is_slower() {
+fn worker_with_idle_cpus_is_preferred() {
     let mut net = Net::connected(&[1, 1]);
     // Both have the same learned run time.
     for _ in 0..2 {
@@ -104,7 +104,7 @@ fn a_machine_whose_cpus_are_in_use_is_slower() {
 }
 
 #[test]
-fn memory_that_is_in_use_cannot_be_had() {
+fn memory_in_use_does_not_meet_requirements() {
     let mut net = Net::connected(&[1]);
     let mut with_memory = super::advert(1);
     with_memory.capacity.memory_bytes = 1_000;
@@ -122,7 +122,7 @@ fn memory_that_is_in_use_cannot_be_had() {
 }
 
 #[test]
-fn tasks_and_results_of_peers_are_shown_to_who_wants_to_see_them() {
+fn observer_sees_tasks_and_results_of_peers() {
     let mut net = Net::connected(&[1]);
     for index in 0..2 {
         net.nodes[index].engine.observe(Observed { tasks: false, messages: true });
@@ -150,7 +150,7 @@ fn tasks_and_results_of_peers_are_shown_to_who_wants_to_see_them() {
 }
 
 #[test]
-fn what_stays_on_the_node_is_no_message() {
+fn local_task_emits_no_network_message() {
     let mut net = Net::new(&[1]);
     net.nodes[1].engine.observe(Observed { tasks: false, messages: true });
     net.submit_to(1, task("text/a"), &[]);

@@ -73,7 +73,7 @@ fn no_priority_starves_at_its_owner() {
 }
 
 #[test]
-fn no_priority_starves_in_the_line_of_a_worker() {
+fn no_priority_starves_at_the_worker() {
     for seed in 0..20 {
         starve(&mut with_learned(&[1]), seed);
         starve(&mut with_learned(&[2, 3]), seed);
@@ -81,7 +81,7 @@ fn no_priority_starves_in_the_line_of_a_worker() {
 }
 
 #[test]
-fn a_worker_starts_the_lowest_of_what_it_was_sent_in_its_turn() {
+fn worker_starts_the_lowest_priority_in_its_turn() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let (run, owner, work) = net.nodes[1].running.remove(0);
@@ -117,7 +117,7 @@ fn a_worker_starts_the_lowest_of_what_it_was_sent_in_its_turn() {
 }
 
 #[test]
-fn the_highest_priority_waits_for_one_start_in_sixteen_at_most() {
+fn lower_priorities_get_one_start_in_sixteen() {
     let mut net = Net::new(&[1]);
     for priority in [3, -7, 0] {
         for _ in 0..100 {
@@ -163,7 +163,7 @@ fn modest(slots: u32, greedy: usize, at_once: usize) -> usize {
 }
 
 #[test]
-fn a_greedy_owner_at_most_doubles_what_another_waits() {
+fn greedy_owner_at_most_doubles_the_wait_of_another() {
     for slots in [1, 4] {
         for at_once in [1, 20] {
             let alone = modest(slots, 0, at_once);
@@ -176,7 +176,7 @@ fn a_greedy_owner_at_most_doubles_what_another_waits() {
 }
 
 #[test]
-fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
+fn credit_is_shared_equally_regardless_of_demand() {
     let mut net = Net::new(&[8, 0]);
     net.connect(0, 1);
     net.connect(2, 1);
@@ -265,7 +265,7 @@ fn answers(node: &mut Node) -> [usize; 4] {
 }
 
 #[test]
-fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
+fn worker_answers_tenfold_load_within_its_bounds() {
     const OWNERS: usize = 64;
     let each = 10 * limits::HELD_ATTEMPTS / OWNERS;
     let mut net = Net::new(&[4]);
@@ -315,7 +315,7 @@ fn open_to_all(slots: u32) -> Net {
 }
 
 #[test]
-fn owners_that_ignore_their_credit_lock_nobody_out() {
+fn owners_that_ignore_their_credit_lock_no_other_out() {
     let mut net = open_to_all(1);
     let work = work("x");
     let greedy = limits::HELD_ATTEMPTS / limits::CREDIT_TASKS as usize;
@@ -347,7 +347,7 @@ fn offer(net: &mut Net, work: &Assignment, numbers: std::ops::Range<u64>) -> [us
 }
 
 #[test]
-fn no_owner_has_more_bytes_here_than_its_credit() {
+fn owner_is_limited_to_the_bytes_of_its_credit() {
     let mut net = open_to_all(1);
     begin(&mut net, 0);
     let mut work = work("x");
@@ -356,7 +356,7 @@ fn no_owner_has_more_bytes_here_than_its_credit() {
 }
 
 #[test]
-fn an_owner_that_acknowledges_nothing_is_told_busy() {
+fn owner_that_acknowledges_nothing_gets_busy() {
     // Bytes of a result, and how many of them are kept.
     let by_count = 2 * u64::from(limits::CREDIT_TASKS);
     let by_bytes = (limits::UNACKED_BYTES / 4 / limits::INLINE_BYTES) as u64;
@@ -385,7 +385,7 @@ fn an_owner_that_acknowledges_nothing_is_told_busy() {
 }
 
 #[test]
-fn ten_times_what_may_wait_is_answered_each_with_a_time_to_come_back() {
+fn tenfold_submissions_are_accepted_or_given_a_retry_time() {
     let mut net = Net::new(&[1]);
     let most = net.nodes[0].engine.node.config.max_owned;
     for number in 0..10 * most as u32 {
@@ -414,7 +414,7 @@ fn ten_times_what_may_wait_is_answered_each_with_a_time_to_come_back() {
 }
 
 #[test]
-fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
+fn results_for_100000_tasks_of_vanished_owners_are_bounded() {
     const TASKS: usize = 100_000;
     let mut net = Net::new(&[1]);
     let policy = AcceptPolicy::default().with("text", Accept::Anyone);
@@ -501,7 +501,7 @@ fn bring(net: &mut Net, state: usize) -> TaskId {
 }
 
 #[test]
-fn a_storm_of_cancels_in_every_state_leaves_nothing_behind() {
+fn cancel_storm_in_every_state_leaves_nothing_behind() {
     // Node 2 is a worker without connections.
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);

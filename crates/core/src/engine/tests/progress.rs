@@ -53,7 +53,7 @@ fn next_attempt_begins_without_progress() {
 }
 
 #[test]
-fn progress_goes_with_a_lost_worker_and_with_a_cancel() {
+fn progress_is_dropped_with_lost_worker_or_cancel() {
     let mut net = Net::connected(&[1]);
     let lost = net.submit(task("text/a"));
     report(&mut net, 1, 0.5, "half");
@@ -72,7 +72,7 @@ fn progress_goes_with_a_lost_worker_and_with_a_cancel() {
 }
 
 #[test]
-fn node_knows_the_progress_of_what_it_runs_itself() {
+fn node_shows_progress_of_its_own_executions() {
     let mut net = Net::new(&[1]);
     let id = net.submit_to(1, task("text/a"), &[]);
     report(&mut net, 1, 1.0, "nearly");

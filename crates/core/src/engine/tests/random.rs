@@ -127,7 +127,7 @@ fn check_explanations(net: &Net) {
 }
 
 #[test]
-fn every_task_ends_exactly_once_whatever_happens() {
+fn every_task_ends_exactly_once_in_random_histories() {
     for seed in 0..200 {
         play(seed);
     }

@@ -34,7 +34,7 @@ fn why(net: &Net, id: TaskId) -> (&'static str, Obstacle) {
 }
 
 #[test]
-fn pinned_task_waits_while_its_worker_withdraws_its_trust() {
+fn task_waits_while_its_target_withdraws_trust() {
     for told in [true, false] {
         let mut net = Net::connected(&[1]);
         let id = net.submit_to(0, task("text/a"), &[1]);
@@ -58,7 +58,7 @@ fn pinned_task_waits_while_its_worker_withdraws_its_trust() {
 }
 
 #[test]
-fn pinned_task_whose_worker_takes_it_no_more_ends_by_its_queue_limit() {
+fn task_refused_by_its_target_expires_by_queue_limit() {
     let mut net = Net::connected(&[1]);
     let ids = [0, 1].map(|_| net.submit_to(0, task("text/a"), &[1]));
     trust(&mut net, false, true);
@@ -102,7 +102,7 @@ fn table() -> Vec<(Reason, bool, bool)> {
 }
 
 #[test]
-fn refusals_end_a_pinned_task_or_leave_it_in_line() {
+fn refusals_of_a_target_end_its_task_or_keep_it_queued() {
     for (reason, ends_soon, ends_late) in table() {
         for (waited, ends) in [(Duration::ZERO, ends_soon), (limits::OFFER_NEWS, ends_late)] {
             let mut net = Net::connected(&[1]);
@@ -118,7 +118,7 @@ fn refusals_end_a_pinned_task_or_leave_it_in_line() {
 }
 
 #[test]
-fn refusals_of_one_worker_leave_an_unpinned_task_in_line() {
+fn task_without_target_ends_only_by_refusals_about_itself() {
     for (reason, _, ends) in table() {
         let mut net = Net::connected(&[1]);
         let id = net.submit(task("text/a"));
@@ -131,7 +131,7 @@ fn refusals_of_one_worker_leave_an_unpinned_task_in_line() {
 }
 
 #[test]
-fn target_that_never_offered_it_answers_with_its_reason_when_it_comes() {
+fn target_that_refuses_on_arrival_fails_the_task() {
     let mut net = Net::new(&[1]);
     let id = net.submit_to(0, task("text/a"), &[1]);
     net.pass(Duration::from_secs(60));
@@ -142,7 +142,7 @@ fn target_that_never_offered_it_answers_with_its_reason_when_it_comes() {
 }
 
 #[test]
-fn members_that_have_run_at_a_target_wait_for_it() {
+fn member_that_ran_at_its_target_waits_for_it() {
     let mut net = Net::new(&[1]);
     let (group, worker) = (GroupId::new(), net.nodes[1].id);
     let place = |index| {
@@ -171,7 +171,7 @@ fn members_that_have_run_at_a_target_wait_for_it() {
 }
 
 #[test]
-fn task_of_an_earlier_start_waits_for_its_target() {
+fn restored_task_waits_for_its_target() {
     let mut net = Net::connected(&[1]);
     let id = net.submit_to(0, task("text/a"), &[1]);
     net.restart(0);
@@ -183,7 +183,7 @@ fn task_of_an_earlier_start_waits_for_its_target() {
 
 /// A worker has refused one task: `explain` does not call it free for others of that kind.
 #[test]
-fn tasks_behind_a_refused_one_wait_for_the_same_reason() {
+fn tasks_behind_a_refused_task_show_the_same_reason() {
     let mut net = Net::connected(&[1]);
     let ids: Vec<TaskId> = (0..10).map(|_| net.submit_to(0, task("text/a"), &[1])).collect();
     net.pass(limits::OFFER_NEWS);

@@ -10,7 +10,7 @@ fn memory(handler: &str) -> Task {
 }
 
 #[test]
-fn tasks_come_back_with_their_ends_and_those_without_run() {
+fn restored_tasks_keep_their_ends_and_the_rest_run() {
     let mut net = Net::connected(&[1]);
     let done = net.submit(task("text/a"));
     net.finish(1, output("done"));
@@ -38,7 +38,7 @@ fn tasks_come_back_with_their_ends_and_those_without_run() {
 }
 
 #[test]
-fn what_was_not_to_outlive_the_process_does_not() {
+fn memory_task_writes_nothing_and_ends_with_the_process() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(memory("text/a"));
     assert!(net.nodes[0].records.is_empty() && net.nodes[1].records.is_empty());
@@ -52,7 +52,7 @@ fn what_was_not_to_outlive_the_process_does_not() {
 }
 
 #[test]
-fn a_result_outlives_its_worker_until_it_is_acknowledged() {
+fn unacknowledged_result_survives_worker_restart() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     net.disconnect(0, 1);
@@ -70,7 +70,7 @@ fn a_result_outlives_its_worker_until_it_is_acknowledged() {
 }
 
 #[test]
-fn what_was_started_for_an_earlier_life_of_its_owner_is_stopped() {
+fn attempt_of_earlier_owner_start_is_stopped() {
     let mut net = Net::connected(&[2]);
     let id = net.submit(task("text/a"));
     let run = net.nodes[1].running[0].0;
@@ -87,7 +87,7 @@ fn what_was_started_for_an_earlier_life_of_its_owner_is_stopped() {
 }
 
 #[test]
-fn what_never_ran_leaves_nothing_on_the_worker_s_disk() {
+fn unfinished_attempts_leave_no_records_at_the_worker() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     let waits = net.submit(task("text/a"));
@@ -103,7 +103,7 @@ fn what_never_ran_leaves_nothing_on_the_worker_s_disk() {
 }
 
 #[test]
-fn what_is_forgotten_does_not_come_back_and_keys_do() {
+fn restart_restores_keys_but_no_forgotten_tasks() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
     let keyed = Task { idempotency_key: Some("k".into()), ..task("text/a") };
@@ -124,7 +124,7 @@ fn what_is_forgotten_does_not_come_back_and_keys_do() {
 }
 
 #[test]
-fn what_cannot_be_taken_up_again_is_refused_by_name() {
+fn restoring_a_task_twice_is_a_conflict() {
     let mut net = Net::new(&[1]);
     let now = net.now;
     let engine = &mut net.nodes[0].engine;
@@ -146,7 +146,7 @@ fn what_cannot_be_taken_up_again_is_refused_by_name() {
 }
 
 #[test]
-fn a_task_that_takes_its_node_down_with_it_is_given_up() {
+fn task_that_crashes_its_node_fails_as_lost() {
     let mut net = Net::new(&[1]);
     let poison =
         Task { retry: RetryPolicy { crashes: 2, ..RetryPolicy::default() }, ..task("text/a") };
@@ -165,7 +165,7 @@ fn a_task_that_takes_its_node_down_with_it_is_given_up() {
 }
 
 #[test]
-fn the_start_of_what_came_back_is_on_disk_before_it_starts() {
+fn restored_task_runs_once_its_start_is_persisted() {
     let mut net = Net::new(&[1]);
     let id = net.submit_to(1, task("text/a"), &[]);
     net.disk = false;
@@ -187,7 +187,7 @@ fn the_start_of_what_came_back_is_on_disk_before_it_starts() {
 }
 
 #[test]
-fn a_node_that_is_stopped_again_and_again_does_not_give_its_tasks_up() {
+fn clean_stops_do_not_count_as_crashes() {
     let mut net = Net::new(&[1]);
     let careful =
         Task { retry: RetryPolicy { crashes: 1, ..RetryPolicy::default() }, ..task("text/a") };
@@ -206,7 +206,7 @@ fn a_node_that_is_stopped_again_and_again_does_not_give_its_tasks_up() {
 }
 
 #[test]
-fn attempts_are_counted_and_told_over_restarts() {
+fn attempts_are_counted_and_shown_across_restarts() {
     let mut net = Net::connected(&[1]);
     let retry = RetryPolicy { attempts: 3, backoff: Duration::ZERO, ..RetryPolicy::default() };
     let id = net.submit(Task { retry, ..task("text/a") });
@@ -245,7 +245,7 @@ fn attempts_are_counted_and_told_over_restarts() {
 /// The work that waits for a slow disk is bounded in bytes, so every text that a worker can make
 /// long counts.
 #[test]
-fn the_words_of_workers_weigh_in_the_journal() {
+fn failure_messages_count_in_the_weight_of_records() {
     let mut net = Net::connected(&[1]);
     let retry = RetryPolicy { attempts: 2, backoff: Duration::ZERO, ..RetryPolicy::default() };
     net.submit(Task { retry, ..task("text/a") });

@@ -170,14 +170,14 @@ fn play(seed: u64) {
 }
 
 #[test]
-fn what_has_ended_is_kept_as_long_as_it_may_and_no_longer() {
+fn ended_tasks_are_kept_up_to_their_age_and_byte_limits() {
     for seed in 0..100 {
         play(seed);
     }
 }
 
 #[test]
-fn while_a_node_is_down_nothing_ages() {
+fn results_do_not_age_while_the_node_is_down() {
     for archived in [false, true] {
         let mut net = Net::connected(&[1]);
         let most = if archived { 8 } else { 1_000 };
@@ -196,7 +196,7 @@ fn while_a_node_is_down_nothing_ages() {
 }
 
 #[test]
-fn a_key_names_its_task_as_long_as_that_is_kept_also_in_the_archive() {
+fn key_names_its_task_while_it_is_kept_or_archived() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
     let keyed = |input: &str| Task {
@@ -248,7 +248,7 @@ fn results_are_forgotten_while_a_volume_is_not_written() {
 }
 
 #[test]
-fn an_archived_task_is_shown_as_it_was_before() {
+fn archived_task_is_shown_as_before() {
     let mut net = Net::connected(&[1]);
     let mut tasks = vec![task("text/a").with_param("n", 3), task("text/b")];
     tasks[1].retry.attempts = 1;
@@ -285,7 +285,7 @@ fn an_archived_task_is_shown_as_it_was_before() {
 }
 
 #[test]
-fn unread_results_forgotten_next_are_counted() {
+fn unread_results_due_to_be_forgotten_are_counted() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.keep_bytes = 100 * limits::ENDED_WEIGHT as u64;
     let mut ids = Vec::new();
@@ -309,7 +309,7 @@ fn unread_results_forgotten_next_are_counted() {
 }
 
 #[test]
-fn in_memory_results_that_were_handed_out_make_room_for_each_other_alone() {
+fn read_results_in_memory_make_room_only_for_each_other() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.durability = Durability::Memory;
     let mut run = || {
@@ -331,7 +331,7 @@ fn in_memory_results_that_were_handed_out_make_room_for_each_other_alone() {
 }
 
 #[test]
-fn a_task_that_ended_before_a_restart_is_as_old_as_it_is() {
+fn restart_does_not_change_the_age_of_ended_tasks() {
     let mut net = Net::connected(&[2]);
     // The first of them ends last.
     let (slow, quick) = (net.submit(task("text/a")), net.submit(task("text/a")));
@@ -349,7 +349,7 @@ fn a_task_that_ended_before_a_restart_is_as_old_as_it_is() {
 }
 
 #[test]
-fn a_result_that_nobody_comes_for_expires_also_over_a_restart() {
+fn unclaimed_result_expires_also_after_a_restart() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     net.disconnect(0, 1);
@@ -366,7 +366,7 @@ fn a_result_that_nobody_comes_for_expires_also_over_a_restart() {
 }
 
 #[test]
-fn a_result_is_kept_for_an_owner_that_is_here_whatever_its_age() {
+fn result_for_a_connected_owner_does_not_expire() {
     let mut net = Net::connected(&[1]);
     net.nodes[1].engine.node.config.keep_results = Duration::from_secs(1);
     net.submit(task("text/a"));
@@ -384,7 +384,7 @@ fn a_result_is_kept_for_an_owner_that_is_here_whatever_its_age() {
 }
 
 #[test]
-fn the_oldest_of_whoever_left_most_make_room() {
+fn oldest_results_of_the_heaviest_owners_make_room() {
     // Owner 0 left little; owner 5 is connected, and cannot write its results to disk yet.
     let mut net = Net::new(&[0, 0, 0, 0, 0, 64]);
     let worker = 6;
@@ -428,7 +428,7 @@ fn the_oldest_of_whoever_left_most_make_room() {
 }
 
 #[test]
-fn members_of_groups_that_failed_are_forgotten_by_age_as_well() {
+fn failed_members_are_forgotten_by_age() {
     let mut net = Net::connected(&[1]);
     let member = GroupMember { group: GroupId::new(), index: 0, last: true, max_fails: None };
     let member = member.place(task("text/a"));

@@ -25,7 +25,7 @@ fn tried(times: u32) -> Task {
 }
 
 #[test]
-fn an_attempt_is_shown_from_when_it_was_sent_until_its_end_was_here() {
+fn attempt_is_shown_from_its_assignment_to_its_end() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     let sent = net.now;
@@ -40,7 +40,7 @@ fn an_attempt_is_shown_from_when_it_was_sent_until_its_end_was_here() {
 }
 
 #[test]
-fn what_failed_is_shown_before_what_counts_also_in_a_later_life() {
+fn failed_attempts_are_shown_first_also_after_restart() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(tried(3));
     fail(&mut net);
@@ -54,7 +54,7 @@ fn what_failed_is_shown_before_what_counts_also_in_a_later_life() {
 }
 
 #[test]
-fn the_latest_attempts_are_shown_and_the_one_that_runs_is_among_them() {
+fn latest_attempts_are_shown_with_the_running_one() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(tried(20));
     let numbers = |net: &Net| attempts(net, id).iter().map(|made| made.0).collect::<Vec<_>>();
@@ -80,7 +80,7 @@ fn cancel_unsafely(net: &mut Net, id: TaskId) {
 }
 
 #[test]
-fn attempt_that_ended_before_an_unsafe_end_in_the_same_instant_stays_ended() {
+fn ended_attempt_stays_ended_beside_an_unsafe_task_end() {
     let mut net = Net::connected(&[1, 1]);
     let id = net.submit(task("text/a"));
     let first = 1 + usize::from(net.nodes[1].running.is_empty());
@@ -100,7 +100,7 @@ fn attempt_that_ended_before_an_unsafe_end_in_the_same_instant_stays_ended() {
 
 /// A quarter of a million of them wait without any worker: their table is most of the memory then.
 #[test]
-fn a_task_of_the_usual_kind_is_small() {
+fn table_slot_of_a_task_is_small() {
     let bytes = Owner::bytes_of_a_task();
     assert!(bytes <= 304, "{bytes} bytes");
 }

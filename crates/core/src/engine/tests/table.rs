@@ -123,7 +123,7 @@ fn questions(epoch: Epoch) -> [ToWorker; 5] {
 }
 
 #[test]
-fn a_worker_answers_every_frame_in_every_state() {
+fn worker_answers_every_frame_in_every_state() {
     for (state, row) in ANSWERS {
         for (at, answer) in row.into_iter().enumerate() {
             let (mut net, epoch) = worker_in(state);
@@ -140,7 +140,7 @@ fn a_worker_answers_every_frame_in_every_state() {
 }
 
 #[test]
-fn a_finished_attempt_is_told_as_often_as_it_is_asked_for() {
+fn finished_attempt_answers_each_question_with_its_result() {
     let (mut net, epoch) = worker_in(AtWorker::Finished);
     sent(&mut net, 1);
     for time in 0..3 {
@@ -151,7 +151,7 @@ fn a_finished_attempt_is_told_as_often_as_it_is_asked_for() {
 }
 
 #[test]
-fn a_result_is_sent_once_when_a_session_begins() {
+fn result_is_sent_once_when_a_session_begins() {
     let (mut net, epoch) = worker_in(AtWorker::Finished);
     let peer = stranger();
     net.feed(1, Input::OwnerSessionLost { peer });
@@ -168,7 +168,7 @@ fn a_result_is_sent_once_when_a_session_begins() {
 }
 
 #[test]
-fn an_attempt_that_is_handed_back_leaves_nothing_behind() {
+fn attempt_handed_back_leaves_nothing_behind() {
     let (mut net, epoch) = worker_in(AtWorker::Waiting);
     say(&mut net, ToWorker::HandBack(epoch));
     assert_eq!(net.nodes[1].engine.accounts().held, 1, "the one that runs");
@@ -252,7 +252,7 @@ fn words_of_workers() -> [Word; 7] {
 }
 
 #[test]
-fn an_owner_takes_every_frame_in_every_state() {
+fn owner_handles_every_frame_in_every_state() {
     use AtOwner::{Accepted, Cancelled, HigherBoot, Late, NeverMade, Sent};
     // The state of the task, and the frames to the worker, for each frame in the order above.
     let open = ["running", "queued", "assigned assign", "queued", "queued", "", "succeeded ack"];

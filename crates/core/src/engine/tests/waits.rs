@@ -31,7 +31,7 @@ fn told_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
 }
 
 #[test]
-fn submission_is_told_as_queued_only_if_it_waits() {
+fn submission_is_reported_queued_only_if_it_waits() {
     let mut net = Net::connected(&[1]);
     // Opens the session with the worker.
     net.submit(task("text/a"));
@@ -43,7 +43,7 @@ fn submission_is_told_as_queued_only_if_it_waits() {
 }
 
 #[test]
-fn waiting_tasks_are_counted_by_reason_with_the_oldest_first() {
+fn waiting_tasks_are_counted_by_reason_with_the_oldest() {
     let mut net = Net::connected(&[1]);
     let needy = [9, 10].map(|cpus| net.submit(needy(cpus)));
     net.feed(1, Input::Drain { on: true });
@@ -63,7 +63,7 @@ fn waiting_tasks_are_counted_by_reason_with_the_oldest_first() {
 }
 
 #[test]
-fn list_and_task_name_the_same_reason() {
+fn list_and_task_show_the_same_waiting_reason() {
     let mut net = Net::connected(&[1]);
     let tasks = [needy(9), task("text/a"), task("text/b")];
     let ids = tasks.map(|task| net.submit(task));

@@ -33,7 +33,7 @@ fn nearby_only_short_tasks_wait_at_the_worker() {
 }
 
 #[test]
-fn the_window_covers_the_round_trip_for_every_run_time() {
+fn window_covers_the_round_trip_for_every_run_time() {
     for round_trip in [10u32, 50, 100, 300, 600] {
         for each in [1u32, 5, 10, 50, 51, 100, 300, 1_000] {
             // Idle time below 1/32 of a run is accepted.
@@ -49,7 +49,7 @@ fn the_window_covers_the_round_trip_for_every_run_time() {
 }
 
 #[test]
-fn unknown_tasks_are_sent_ahead_only_over_a_distance() {
+fn window_for_unknown_run_time_grows_with_round_trip() {
     assert_eq!(window(at(ms(2)), None), 8);
     assert!(window(at(ms(300)), None) >= 4 * (1 + 30));
 }
@@ -60,7 +60,7 @@ fn long_tasks_are_not_sent_ahead_for_a_short_round_trip() {
 }
 
 #[test]
-fn an_absurd_round_trip_is_bounded() {
+fn absurd_round_trip_is_bounded() {
     let credit = at(Duration::MAX / 4).clamped();
     assert_eq!(window(credit, Some(ms(1_000))), 4 + 4, "one more round, for one second");
     let huge = Credit { slots: u32::MAX, time: Duration::MAX, ..credit }.clamped();
@@ -70,14 +70,14 @@ fn an_absurd_round_trip_is_bounded() {
 }
 
 #[test]
-fn an_owner_from_which_nothing_is_accepted_may_ask_once() {
+fn credit_for_one_attempt_allows_exactly_one() {
     for each in [None, Some(ms(1)), Some(ms(1_000))] {
         assert_eq!(window(Credit::for_one_attempt(), each), 1);
     }
 }
 
 #[test]
-fn a_long_task_behind_short_ones_counts_with_its_own_time() {
+fn long_task_behind_short_ones_counts_its_own_time() {
     let credit = at(ms(100));
     let load = Load { tasks: 12, bytes: 0, time: ms(12) };
     assert!(credit.allows(&load, 0, Some(ms(1))));

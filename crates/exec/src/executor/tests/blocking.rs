@@ -41,7 +41,7 @@ async fn until_all_threads_are_back(rig: &Rig) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocked_attempt_ends_by_its_limit_while_others_complete() {
+async fn blocked_attempt_times_out_while_others_complete() {
     let (mut rig, gate, _open) = gated(2);
     let blocked = rig.start(limited());
     gate.arrived(1).await;
@@ -57,7 +57,7 @@ async fn a_blocked_attempt_ends_by_its_limit_while_others_complete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_holds_even_if_no_thread_is_left_to_start_on() {
+async fn limit_holds_even_without_a_free_thread() {
     let (mut rig, gate, _open) = gated(1);
     let unlimited = rig.start(work("test/block", ""));
     gate.arrived(1).await;
@@ -69,7 +69,7 @@ async fn a_limit_holds_even_if_no_thread_is_left_to_start_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blocked_attempt_can_be_cancelled() {
+async fn blocked_attempt_can_be_cancelled() {
     let (mut rig, gate, _open) = gated(1);
     let run = rig.start(work("test/block", ""));
     gate.arrived(1).await;
@@ -79,7 +79,7 @@ async fn a_blocked_attempt_can_be_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_pools_are_replaced_but_not_without_end() {
+async fn blocked_pools_are_replaced_up_to_a_limit() {
     let (mut rig, gate, _open) = gated(1);
     for lost in 1..=BLOCKED_POOLS + 1 {
         assert_eq!(output(rig.run(work("test/echo", "served")).await), "served");

@@ -40,7 +40,7 @@ fn ended_attempts_are_forgotten() {
 }
 
 #[test]
-fn more_than_the_limit_are_refused() {
+fn attempts_beyond_the_limit_are_refused() {
     let mut running = Running::default();
     let mut held: Vec<_> = (0..RUNNING as u64).map(numbered).collect();
     assert!(held.iter().all(|attempt| running.insert(attempt)));

@@ -32,7 +32,7 @@ fn cooperative(news: mpsc::Sender<&'static str>) -> Rig {
 }
 
 #[tokio::test]
-async fn a_cancel_reaches_the_handler() {
+async fn cancel_reaches_the_handler() {
     let (sender, mut news) = mpsc::channel(4);
     let mut rig = cooperative(sender);
     let run = rig.start(work("test/wait", ""));
@@ -43,7 +43,7 @@ async fn a_cancel_reaches_the_handler() {
 }
 
 #[tokio::test]
-async fn a_limit_reaches_the_handler() {
+async fn time_limit_reaches_the_handler() {
     let (sender, mut news) = mpsc::channel(4);
     let mut rig = cooperative(sender);
     let mut work = work("test/wait", "");
@@ -57,7 +57,7 @@ async fn a_limit_reaches_the_handler() {
 }
 
 #[tokio::test]
-async fn shutdown_reaches_the_handler_and_its_end_is_not_the_owners_doing() {
+async fn shutdown_ends_a_running_attempt_as_lost() {
     let (sender, mut news) = mpsc::channel(4);
     let mut rig = cooperative(sender);
     let run = rig.start(work("test/wait", ""));
@@ -73,7 +73,7 @@ async fn shutdown_reaches_the_handler_and_its_end_is_not_the_owners_doing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_ignores_cancel_is_dropped_after_the_grace() {
+async fn handler_that_ignores_cancel_is_dropped_after_a_grace() {
     struct TellDrop(Option<oneshot::Sender<()>>);
     impl Drop for TellDrop {
         fn drop(&mut self) {
@@ -101,7 +101,7 @@ async fn a_handler_that_ignores_cancel_is_dropped_after_the_grace() {
 }
 
 #[tokio::test]
-async fn the_first_cause_decides() {
+async fn first_stop_cause_decides_the_end() {
     let (sender, mut news) = mpsc::channel(4);
     let mut rig = cooperative(sender);
     let run = rig.start(work("test/wait", ""));
@@ -114,7 +114,7 @@ async fn the_first_cause_decides() {
 }
 
 #[tokio::test]
-async fn stopping_what_has_ended_or_never_was_changes_nothing() {
+async fn stopping_an_ended_or_unknown_run_changes_nothing() {
     let mut rig = Rig::of(handler_fn("test/echo", |_cx, input| async { Ok(input) }));
     let first = rig.start(work("test/echo", "1"));
     assert_eq!(output(rig.end_of(first).await), "1");
@@ -126,7 +126,7 @@ async fn stopping_what_has_ended_or_never_was_changes_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_reported_after_the_end() {
+async fn progress_after_the_end_is_not_reported() {
     let kept = Arc::new(Mutex::new(None));
     let keep = {
         let kept = Arc::clone(&kept);

@@ -38,7 +38,7 @@ async fn refused(rig: &mut Rig, handler: &str, params: &[(&str, &str)]) -> Optio
 }
 
 #[tokio::test]
-async fn each_parameter_that_is_described_is_taken_and_no_other() {
+async fn handlers_take_exactly_their_described_parameters() {
     let registry = built_in();
     let mut rig = Rig::new(registry.clone(), 1);
     for (handler, description) in registry.descriptions() {
@@ -75,7 +75,7 @@ async fn each_parameter_that_is_described_is_taken_and_no_other() {
 }
 
 #[test]
-fn descriptions_are_complete_and_their_defaults_are_values() {
+fn descriptions_are_complete_with_valid_defaults() {
     for (handler, Description { summary, params, .. }) in built_in().descriptions() {
         assert!(summary.ends_with('.') && summary.len() < 80, "{handler}: {summary}");
         let mut names: Vec<&str> = params.iter().map(|spec| &*spec.name).collect();
@@ -105,7 +105,7 @@ fn documented(source: &str) -> BTreeMap<&str, &str> {
 }
 
 #[test]
-fn the_documentation_names_the_same_handlers_and_parameters() {
+fn module_docs_list_the_same_handlers_and_parameters() {
     let mut rows = documented(include_str!("../../text.rs"));
     rows.extend(documented(include_str!("../../debug.rs")));
     let registry = built_in();
@@ -127,7 +127,7 @@ fn the_documentation_names_the_same_handlers_and_parameters() {
 }
 
 #[test]
-fn a_description_is_kept_and_goes_through_json() {
+fn description_is_kept_and_survives_json() {
     let count =
         ParamSpec::with_default("count", ParamKind::Integer { min: 1, max: 9 }, "2", "how often");
     let mode = ParamSpec::required(
@@ -185,7 +185,7 @@ fn in_document(param: &ParamSpec) -> Vec<String> {
 }
 
 #[test]
-fn the_protocol_document_names_all_that_handlers_take() {
+fn protocol_document_lists_all_handler_parameters() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
     let document = std::fs::read_to_string(path).unwrap();
     for (handler, description) in built_in().descriptions() {

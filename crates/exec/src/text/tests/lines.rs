@@ -38,7 +38,7 @@ fn unique_keeps_the_first_of_equal_lines() {
 }
 
 #[test]
-fn reverse_is_by_lines_or_within_them() {
+fn reverse_works_by_lines_or_by_chars() {
     assert_eq!(text("text/reverse", "1\n2\n3\n", &[]), "3\n2\n1\n");
     assert_eq!(text("text/reverse", "1\r\n2\r\n3", &[("by", "lines")]), "3\r\n2\r\n1");
     assert_eq!(text("text/reverse", "abc\r\nde\n", &[("by", "chars")]), "cba\r\ned\n");
@@ -54,7 +54,7 @@ fn reverse_is_by_lines_or_within_them() {
 }
 
 #[test]
-fn lines_are_a_range_as_they_are() {
+fn lines_returns_a_range_unchanged() {
     let input = "1\n2\r\n3\n\n5";
     let lines = |params: &[(&str, &str)]| text("text/lines", input, params);
     assert_eq!(lines(&[]), input);
@@ -68,14 +68,14 @@ fn lines_are_a_range_as_they_are() {
 }
 
 #[test]
-fn lines_change_places_with_the_ending_of_the_first() {
+fn reordered_lines_take_the_ending_of_the_first() {
     assert_eq!(text("text/sort", "b\r\na\nc", &[]), "a\r\nb\r\nc");
     assert_eq!(text("text/sort", "b\na\r\nc\r\n", &[]), "a\nb\nc\n");
     assert_eq!(text("text/reverse", "\na", &[]), "a\n\n", "an empty line does not get lost");
 }
 
 #[test]
-fn an_output_of_lines_is_bounded_while_it_is_made() {
+fn output_of_line_operations_is_bounded() {
     let many = "\n".repeat(INLINE_BYTES);
     assert_eq!(done("text/reverse", &many, &[]).len(), INLINE_BYTES);
     let mixed = format!("\r\n{}", "\n".repeat(INLINE_BYTES - 2));
@@ -99,7 +99,7 @@ fn sorted(mut lines: Vec<&str>) -> Vec<&str> {
 
 proptest! {
     #[test]
-    fn changes_of_order_keep_all_lines(input in texts()) {
+    fn reordering_keeps_all_lines(input in texts()) {
         for (handler, params) in [
             ("text/sort", &[][..]),
             ("text/sort", &[("numeric", "true"), ("order", "desc")]),
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_reversed_twice_are_themselves(input in texts()) {
+    fn reversing_twice_restores_the_lines(input in texts()) {
         for by in ["lines", "chars"] {
             let once = done("text/reverse", &input, &[("by", by)]);
             let twice = done("text/reverse", &once, &[("by", by)]);
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_in_the_order_of_their_values(
+    fn numeric_sort_orders_by_value(
         numbers in prop::collection::vec(-9_999_i32..10_000, 0..30),
     ) {
         let lines: Vec<String> = numbers.iter().map(|n| format!("{}", f64::from(*n) / 100.0)).collect();
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn unique_lines_are_all_and_each_once(input in texts()) {
+    fn unique_keeps_each_line_once(input in texts()) {
         let output = done("text/unique", &input, &[]);
         let lines: Vec<&str> = output.lines().collect();
         let set: HashSet<&str> = lines.iter().copied().collect();
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn ranges_that_meet_make_up_the_text(input in texts(), at in 1_usize..25) {
+    fn adjacent_ranges_make_up_the_text(input in texts(), at in 1_usize..25) {
         let head = done("text/lines", &input, &[("to", &at.to_string())]);
         let tail = done("text/lines", &input, &[("from", &(at + 1).to_string())]);
         prop_assert_eq!(head + &tail, input);

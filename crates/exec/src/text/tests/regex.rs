@@ -47,7 +47,7 @@ fn search_lists_matching_lines_with_their_numbers() {
 }
 
 #[test]
-fn search_counts_what_it_does_not_list() {
+fn search_counts_matches_beyond_its_list() {
     let found = search("a\na\nb\na\n", &[("pattern", "a"), ("max", "2")]);
     assert_eq!((found.matches, numbers(&found)), (3, vec![1, 2]));
     let found = search("a\na\nb\na\n", &[("pattern", "a"), ("max", "0")]);
@@ -55,7 +55,7 @@ fn search_counts_what_it_does_not_list() {
 }
 
 #[test]
-fn replace_puts_groups_in_place() {
+fn replace_inserts_captured_groups() {
     let swap = [("pattern", r"(\w+)=(?<value>\w*)"), ("with", "$value=${1}$$")];
     assert_eq!(replaced("a=1 b=\r\nc=3", &swap), "1=a$ =b$\r\n3=c$");
     assert_eq!(replaced("ab", &[("pattern", "(a)|(b)"), ("with", "<$1|$2|$0>")]), "<a||a><|b|b>");
@@ -66,14 +66,14 @@ fn replace_puts_groups_in_place() {
 }
 
 #[test]
-fn replace_applies_to_each_line_by_itself() {
+fn replace_applies_to_each_line_separately() {
     assert_eq!(replaced("a \nb\t\r\n", &[("pattern", r"\s+$"), ("with", "")]), "a\nb\r\n");
     assert_eq!(replaced("a\nb\n", &[("pattern", "^"), ("with", "> ")]), "> a\n> b\n");
     assert_eq!(replaced("a\nb\n", &[("pattern", r"\n"), ("with", "")]), "a\nb\n");
 }
 
 #[test]
-fn replace_takes_a_literal_as_it_is() {
+fn replace_takes_literals_verbatim() {
     let literal = [("pattern", "1+1"), ("with", "$0 = 2"), ("literal", "true")];
     assert_eq!(replaced("1+1, 111", &literal), "$0 = 2, 111");
     let any_case = [("pattern", "A."), ("with", "b"), ("literal", "true"), ("ignore_case", "true")];
@@ -81,7 +81,7 @@ fn replace_takes_a_literal_as_it_is() {
 }
 
 #[test]
-fn parameters_are_refused_with_the_reason() {
+fn bad_parameters_are_refused_with_the_reason() {
     let with = ("with", "");
     assert_eq!(
         why("text/search", "", &[("pattern", "ab(c")]),
@@ -104,7 +104,7 @@ fn parameters_are_refused_with_the_reason() {
 }
 
 #[test]
-fn a_pattern_is_bounded_by_itself_and_by_the_longest_line() {
+fn pattern_size_is_bounded_alone_and_with_longest_line() {
     assert!(why("text/search", "", &[("pattern", r"\w{1000}")]).contains("when compiled"));
     let nested = "(?:(?:(?:a{1000}){1000}){1000}){1000}";
     assert!(why("text/search", "", &[("pattern", nested)]).contains("when compiled"));
@@ -124,7 +124,7 @@ fn a_pattern_is_bounded_by_itself_and_by_the_longest_line() {
 }
 
 #[test]
-fn patterns_that_explode_elsewhere_end() {
+fn backtracking_patterns_end() {
     let line = format!("{}!", "a".repeat(64 * 1024));
     for pattern in ["(a+)+$", "^(a|a)*$", "(a*)*b", "(.*)*x", "^((a+)*)+$"] {
         assert_eq!(search(&line, &[("pattern", pattern)]).matches, 0, "{pattern}");
@@ -133,7 +133,7 @@ fn patterns_that_explode_elsewhere_end() {
 }
 
 #[test]
-fn a_replacement_is_bounded_while_it_is_made() {
+fn output_of_replace_is_bounded() {
     let input = "a".repeat(64 * 1024);
     let with = "b".repeat(PARAM_VALUE);
     let group = "$1".repeat(PARAM_VALUE / 2);
@@ -150,7 +150,7 @@ fn a_replacement_is_bounded_while_it_is_made() {
 }
 
 #[test]
-fn a_list_of_lines_is_bounded_while_it_is_made() {
+fn output_of_search_is_bounded() {
     for input in ["\n".repeat(INLINE_BYTES), "\u{1}".repeat(INLINE_BYTES / 2)] {
         let error = outcome("text/search", &input, &[("pattern", "")]).unwrap_err();
         assert!(matches!(error, HandlerError::OutputTooLarge), "{error}");
@@ -160,7 +160,7 @@ fn a_list_of_lines_is_bounded_while_it_is_made() {
 
 proptest! {
     #[test]
-    fn replacing_agrees_with_the_regex_itself(
+    fn replace_agrees_with_the_regex_crate(
         input in "[abß ]{1,30}",
         pattern in "(a|b|ß|[ab]|\\(a\\|b\\)|\\.|\\\\b){1,4}[*+?]?",
     ) {
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_that_match_and_those_that_do_not_are_all(input in "([abß ]{0,4}\n){0,20}", pattern in "[ab]?[ß ]?") {
+    fn matching_and_inverted_lines_make_up_the_text(input in "([abß ]{0,4}\n){0,20}", pattern in "[ab]?[ß ]?") {
         let found = search(&input, &[("pattern", &pattern)]);
         let others = search(&input, &[("pattern", &pattern), ("invert", "true")]);
         let mut lines: Vec<MatchingLine> = found.lines;

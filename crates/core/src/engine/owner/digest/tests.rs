@@ -25,12 +25,12 @@ fn task() -> Task {
 /// The value is stored on disks: if it changed, a second submission of the same task would be a
 /// conflict.
 #[test]
-fn it_is_the_same_in_every_version() {
+fn digest_is_the_same_in_every_version() {
     assert_eq!(digest(&task(), &[peer(1), peer(2)], true), 2488604402621714275);
 }
 
 #[test]
-fn everything_that_a_task_asks_for_counts() {
+fn every_relevant_field_of_a_task_changes_its_digest() {
     type Change = fn(&mut Task);
     let changes: [(&str, Change); 20] = [
         ("family", |task| task.task_type = TaskType::Custom("texts".into())),
@@ -77,7 +77,7 @@ fn everything_that_a_task_asks_for_counts() {
 }
 
 #[test]
-fn the_order_of_targets_the_name_and_the_durability_do_not_count() {
+fn target_order_key_and_durability_do_not_change_digest() {
     let (one, other) = (peer(1), peer(2));
     assert_eq!(digest(&task(), &[one, other], true), digest(&task(), &[other, one, one], true));
     let mut renamed = task();

@@ -16,13 +16,13 @@ fn id(number: u64) -> TaskId {
 }
 
 #[test]
-fn an_entry_is_64_bytes() {
+fn entry_is_64_bytes() {
     assert_eq!(size_of::<Entry>(), 64);
 }
 
 /// Compares with a map, for numbers that have holes and come back out of order.
 #[test]
-fn entries_are_found_by_number_id_and_key_until_they_are_removed() {
+fn entries_are_found_by_number_id_and_key_until_removed() {
     let mut dice = SmallRng::seed_from_u64(5);
     let (mut table, mut model) = (Ended::default(), BTreeMap::<u64, u32>::new());
     for _ in 0..20_000 {
@@ -52,7 +52,7 @@ fn entries_are_found_by_number_id_and_key_until_they_are_removed() {
 }
 
 #[test]
-fn an_id_that_is_known_is_not_inserted_twice() {
+fn known_id_is_not_inserted_twice() {
     let mut table = Ended::default();
     assert!(table.insert(1, entry(id(1), 0, 1_024)));
     assert!(!table.insert(2, entry(id(1), 0, 1_024)));
@@ -61,7 +61,7 @@ fn an_id_that_is_known_is_not_inserted_twice() {
 
 /// The pages in sequence equal the fully sorted list, and each page looks at few entries.
 #[test]
-fn newest_entries_are_read_page_by_page_without_looking_at_all() {
+fn page_of_newest_entries_examines_few_entries() {
     let mut table = Ended::default();
     let mut all = Vec::new();
     for number in 0..20_000_u64 {

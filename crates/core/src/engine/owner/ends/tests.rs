@@ -4,7 +4,7 @@ use super::*;
 use crate::{engine::record::Record, task::TaskId};
 
 #[test]
-fn an_end_is_safe_once_its_batch_is_on_disk() {
+fn end_is_safe_once_its_batch_is_on_disk() {
     let (mut gate, mut ends, mut out) = (Gate::default(), Ends::default(), Vec::new());
     let counts = |ends: &Ends, gate: &Gate| (ends.all().all(), ends.safe(gate).all());
     ends.add(&TaskState::Failed);

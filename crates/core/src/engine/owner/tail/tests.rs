@@ -9,7 +9,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 #[test]
-fn a_few_attempts_tell_nothing() {
+fn few_run_times_give_no_percentile() {
     let mut tail = Tail::default();
     for _ in 1..limits::TAIL_LEAST {
         tail.add_ended(ms(1));
@@ -20,7 +20,7 @@ fn a_few_attempts_tell_nothing() {
 }
 
 #[test]
-fn what_is_old_is_forgotten() {
+fn old_run_times_are_forgotten() {
     let mut tail = Tail::default();
     for _ in 0..10 * limits::TAIL_MEMORY {
         tail.add_ended(ms(1_000));
@@ -32,7 +32,7 @@ fn what_is_old_is_forgotten() {
 }
 
 #[test]
-fn times_without_bounds_are_held_within_them() {
+fn extreme_run_times_are_clamped() {
     let mut tail = Tail::default();
     for _ in 0..limits::TAIL_LEAST {
         tail.add_ended(Duration::MAX);
@@ -43,7 +43,7 @@ fn times_without_bounds_are_held_within_them() {
 
 /// A long tail of which only the short attempts are seen to end.
 #[test]
-fn what_was_given_up_would_have_taken_longer() {
+fn attempts_given_up_count_as_longer_ones() {
     let mut tail = Tail::default();
     for time in 1..=100 {
         // Every second attempt beyond 40 ms is given up at 40 ms.
@@ -58,7 +58,7 @@ fn what_was_given_up_would_have_taken_longer() {
 }
 
 #[test]
-fn what_hangs_makes_nothing_usual() {
+fn hanging_attempts_do_not_raise_the_percentile() {
     let mut tail = Tail::default();
     for round in 0..10_000 {
         if round % 5 == 0 { tail.add_given_up(ms(round)) } else { tail.add_ended(ms(20)) }
@@ -67,7 +67,7 @@ fn what_hangs_makes_nothing_usual() {
 }
 
 #[test]
-fn if_all_were_given_up_nothing_is_known() {
+fn attempts_given_up_alone_give_no_percentile() {
     let mut tail = Tail::default();
     for _ in 0..100 {
         tail.add_given_up(ms(1));
@@ -77,7 +77,7 @@ fn if_all_were_given_up_nothing_is_known() {
 
 proptest! {
     #[test]
-    fn nineteen_of_twenty_end_within_it(times in prop::collection::vec(0u64..100_000_000_000, 20..1_024)) {
+    fn percentile_exceeds_exact_value_by_at_most_an_eighth(times in prop::collection::vec(0u64..100_000_000_000, 20..1_024)) {
         let mut tail = Tail::default();
         for time in &times {
             tail.add_ended(Duration::from_micros(*time));

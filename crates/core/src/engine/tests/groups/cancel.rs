@@ -8,7 +8,7 @@ fn cancelled(reason: &str) -> Option<GroupStop> {
 }
 
 #[test]
-fn a_cancelled_group_ends_takes_no_more_and_comes_back_so() {
+fn cancelled_group_takes_no_members_also_after_restart() {
     let mut net = Net::connected(&[2]);
     let id = net.accepts(members(GroupId::new(), 0..50, false, Some(3)));
     net.finish(1, output("x"));
@@ -35,7 +35,7 @@ fn a_cancelled_group_ends_takes_no_more_and_comes_back_so() {
 }
 
 #[test]
-fn that_a_group_is_cancelled_is_told_once_that_is_safe() {
+fn group_cancel_is_reported_once_it_is_persisted() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..9, false, None));
     net.disk = false;
@@ -58,7 +58,7 @@ fn that_a_group_is_cancelled_is_told_once_that_is_safe() {
 
 /// The decision is on disk; the node is killed before anything follows from it.
 #[test]
-fn a_restart_goes_on_with_what_was_to_be_cancelled() {
+fn restart_continues_cancelling_a_cancelled_group() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..10, false, None));
     let before = net.nodes[0].ledger.clone();
@@ -75,7 +75,7 @@ fn a_restart_goes_on_with_what_was_to_be_cancelled() {
 }
 
 #[test]
-fn a_large_group_that_is_cancelled_starts_none_of_its_members() {
+fn cancelled_large_group_starts_no_more_members() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
     let config = &mut net.nodes[0].engine.node.config;
@@ -102,7 +102,7 @@ fn a_large_group_that_is_cancelled_starts_none_of_its_members() {
 }
 
 #[test]
-fn what_was_over_before_stays_as_it_was() {
+fn cancel_does_not_change_an_ended_group() {
     let mut net = Net::connected(&[1]);
     let done = net.accepts(members(GroupId::new(), 0..1, true, None));
     net.finish(1, output("x"));
@@ -121,7 +121,7 @@ fn what_was_over_before_stays_as_it_was() {
 }
 
 #[test]
-fn a_group_in_memory_is_cancelled_without_the_disk() {
+fn group_in_memory_is_cancelled_without_the_disk() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.durability = Durability::Memory;
     let id = net.accepts(members(GroupId::new(), 0..5, false, None));
@@ -132,7 +132,7 @@ fn a_group_in_memory_is_cancelled_without_the_disk() {
 }
 
 #[test]
-fn the_words_of_a_cancel_are_cut_as_each_member_repeats_them() {
+fn long_reason_of_a_group_cancel_is_cut() {
     let mut net = Net::new(&[]);
     let id = net.accepts(members(GroupId::new(), 0..2, false, None));
     let reason = "ü".repeat(limits::MESSAGE_BYTES);

@@ -12,7 +12,7 @@ fn ended(net: &mut Net, id: GroupId, count: u32) -> GroupId {
 }
 
 #[test]
-fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart() {
+fn large_group_is_forgotten_whole_over_several_passes() {
     let mut net = Net::connected(&[1]);
     let all = (limits::FORGET_AT_ONCE + 500) as u32;
     net.nodes[0].engine.node.config.max_owned = all as usize;
@@ -50,7 +50,7 @@ fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart()
 }
 
 #[test]
-fn id_of_a_task_is_no_forgotten_group_and_the_reverse() {
+fn task_id_is_no_forgotten_group_and_the_reverse() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..2, true, None));
     net.nodes[0].engine.owner.forget_all_times();
@@ -64,7 +64,7 @@ fn id_of_a_task_is_no_forgotten_group_and_the_reverse() {
 }
 
 #[test]
-fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
+fn open_group_at_the_limit_keeps_members_and_takes_none() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.keep_bytes = 19 * limits::ENDED_WEIGHT as u64;
     let id = net.accepts(members(GroupId::new(), 0..20, false, None));
@@ -89,7 +89,7 @@ fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
 }
 
 #[test]
-fn a_group_in_memory_that_takes_all_that_is_kept_gets_no_more_members() {
+fn memory_group_at_the_limit_gets_no_more_members() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.durability = Durability::Memory;
     net.nodes[0].engine.node.config.memory_bytes = 4 * limits::ENDED_WEIGHT as u64;
@@ -111,7 +111,7 @@ fn a_group_in_memory_that_takes_all_that_is_kept_gets_no_more_members() {
 /// A task that is being written into the archive cannot be forgotten yet; once it is on disk it
 /// makes room.
 #[test]
-fn nothing_is_refused_while_what_makes_room_is_being_written() {
+fn task_is_accepted_while_a_volume_is_being_written() {
     let mut net = Net::connected(&[1]);
     net.archive_fails = true;
     net.nodes[0].engine.node.config.keep_bytes = 4 * limits::ENDED_WEIGHT as u64;
@@ -132,7 +132,7 @@ fn nothing_is_refused_while_what_makes_room_is_being_written() {
 }
 
 #[test]
-fn an_unfinished_group_is_kept_whole_and_its_members_are_archived() {
+fn unfinished_group_is_kept_with_archived_members() {
     let mut net = Net::connected(&[4]);
     // An eighth of this is archived at once.
     net.nodes[0].engine.node.config.keep_bytes = 400 * limits::ENDED_WEIGHT as u64;
@@ -158,7 +158,7 @@ fn an_unfinished_group_is_kept_whole_and_its_members_are_archived() {
 }
 
 #[test]
-fn ended_groups_make_room_for_another_one() {
+fn ended_groups_make_room_for_a_new_group() {
     let mut net = Net::connected(&[1]);
     let first = ended(&mut net, GroupId::new(), 1);
     let second = ended(&mut net, GroupId::new(), 2);

@@ -29,7 +29,7 @@ impl Net {
 }
 
 #[test]
-fn groups_are_listed_by_pages_the_newest_first() {
+fn groups_are_listed_in_pages_newest_first() {
     let mut net = Net::connected(&[1]);
     let ids: Vec<GroupId> = (0..7)
         .map(|number| {
@@ -54,7 +54,7 @@ fn groups_are_listed_by_pages_the_newest_first() {
 }
 
 #[test]
-fn a_list_counts_as_a_look_at_one_group_does() {
+fn listed_groups_equal_single_views() {
     let mut net = Net::connected(&[2, 3]);
     for size in [1, 4, 40] {
         net.accepts(members(GroupId::new(), 0..size, true, None));
@@ -68,7 +68,7 @@ fn a_list_counts_as_a_look_at_one_group_does() {
 }
 
 #[test]
-fn why_members_wait_is_told_by_what_they_need() {
+fn waiting_members_are_explained_by_their_needs() {
     let mut net = Net::connected(&[1]);
     let mut tasks = members(GroupId::new(), 0..60, true, None);
     for task in tasks.iter_mut().skip(40) {
@@ -89,7 +89,7 @@ fn why_members_wait_is_told_by_what_they_need() {
 }
 
 #[test]
-fn members_that_rest_beside_a_free_worker_do_not_wait_for_a_busy_one() {
+fn resting_members_do_not_wait_for_a_busy_worker() {
     let mut net = Net::connected(&[2]);
     let id = net.accepts(members(GroupId::new(), 0..2, true, None));
     for _ in 0..2 {
@@ -107,7 +107,7 @@ fn members_that_rest_beside_a_free_worker_do_not_wait_for_a_busy_one() {
 }
 
 #[test]
-fn needs_beyond_those_that_are_told_apart_are_summed() {
+fn needs_beyond_the_limit_are_summed() {
     let mut net = Net::new(&[]);
     let mut tasks = members(GroupId::new(), 0..60, true, None);
     for (number, task) in (0..).zip(&mut tasks) {
@@ -125,7 +125,7 @@ fn needs_beyond_those_that_are_told_apart_are_summed() {
 }
 
 #[test]
-fn what_has_failed_first_is_told_with_its_words() {
+fn first_failures_are_shown_with_their_messages() {
     let mut net = Net::connected(&[1]);
     let other = net.accepts(members(GroupId::new(), 0..3, true, None));
     let id = net.accepts(members(GroupId::new(), 0..30, true, None));
@@ -156,7 +156,7 @@ fn what_has_failed_first_is_told_with_its_words() {
 }
 
 #[test]
-fn a_group_whose_last_member_never_comes_is_over_after_a_while() {
+fn idle_group_without_last_member_becomes_unfinished() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..2, false, None));
     net.finish(1, output("x"));

@@ -4,7 +4,7 @@ use super::*;
 use crate::task::GroupId;
 
 #[test]
-fn ids_that_are_counted_on_spread_evenly() {
+fn consecutive_member_ids_spread_evenly() {
     // Always the same ids: of random ones about one in five hundred spreads less evenly.
     let group = GroupId::from_bytes(0x0190_3f6c_8a51_7d3e_9b42_c0d1_5e77_0000_u128.to_be_bytes());
     let mut index = Index::default();
@@ -26,7 +26,7 @@ fn ids_that_are_counted_on_spread_evenly() {
 }
 
 #[test]
-fn a_younger_id_is_not_looked_for() {
+fn id_newer_than_all_entries_is_not_looked_up() {
     let mut index = Index::default();
     let is_asked = |_| unreachable!();
     let at = |time: u64| {
