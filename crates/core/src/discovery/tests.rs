@@ -65,7 +65,7 @@ fn query_matches_only_if_every_condition_holds() {
         assert!(yes.matches(&peer), "{yes:?}");
         assert!(!no.matches(&peer), "{no:?}");
         if yes.state.is_none() {
-            assert!(!yes.matches(&nothing), "what is not known does not match: {yes:?}");
+            assert!(!yes.matches(&nothing), "unknown values do not match: {yes:?}");
         }
     }
 }

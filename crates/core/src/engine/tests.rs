@@ -50,9 +50,9 @@ pub(super) struct Node {
     pub(super) replies: Vec<(Token, Reply)>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
-    /// The contents of its disk.
+    /// The contents of the node's disk.
     pub(super) ledger: Ledger,
-    /// Frames to others that were not carried because the two are not connected.
+    /// Frames that were not delivered because the two nodes are not connected.
     pub(super) outbox: Vec<(PeerId, Frames)>,
     pub(super) boot: u32,
     slots: u32,
@@ -178,7 +178,7 @@ impl Net {
         net
     }
 
-    /// The same, with node 0 connected to all others.
+    /// Like [`Net::new`], with node 0 connected to all others.
     pub(super) fn connected(slots: &[u32]) -> Self {
         let mut net = Self::new(slots);
         for worker in 1..net.nodes.len() {
@@ -235,7 +235,7 @@ impl Net {
         self.restart_after(index, Duration::ZERO);
     }
 
-    /// The same after a downtime.
+    /// Restarts the node from its disk after a downtime.
     pub(super) fn restart_after(&mut self, index: usize, down: Duration) {
         for other in 0..self.nodes.len() {
             self.disconnect(index, other);
@@ -281,7 +281,7 @@ impl Net {
         self.carry_out(index, effects);
     }
 
-    /// Runs all engines until nothing happens.
+    /// Runs all engines until they have no more effects.
     pub(super) fn settle(&mut self) {
         loop {
             let mut quiet = true;
@@ -299,7 +299,7 @@ impl Net {
         }
     }
 
-    /// Confirms all records of a node without a disk as persisted.
+    /// Confirms all records of a node as persisted, while [`Net::disk`] is off.
     pub(super) fn persist(&mut self, index: usize) {
         self.feed(index, Input::Persisted { seq: super::Seq(u64::MAX) });
         self.settle();
@@ -403,7 +403,7 @@ impl Net {
         self.now = until;
     }
 
-    /// What a text refers to at the first node, and the number of other matches.
+    /// The task or group that a selector finds at node 0, and the number of other matches.
     pub(super) fn find(&self, selector: &str) -> Option<(Found, usize)> {
         let engine = self.nodes[0].engine.read(self.now);
         let mut search = engine.search(selector);

@@ -1,4 +1,4 @@
-//! Which reports are rejected, and which differences are news.
+//! Reports that are rejected, and changes that count as news.
 
 use proptest::prelude::*;
 
@@ -84,7 +84,7 @@ fn only_large_changes_are_news() {
         assert!(usage.is_news(&last), "case {nth}");
     }
     let bare = ResourceUsage::default();
-    assert!(!bare.is_news(&bare), "a machine of which nothing is known is no news to itself");
+    assert!(!bare.is_news(&bare), "an empty report is no news to itself");
 }
 
 proptest! {

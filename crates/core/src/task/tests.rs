@@ -10,7 +10,7 @@ type Spoil = Box<dyn Fn(&mut Task)>;
 #[test]
 fn task_id_has_a_short_and_a_full_form() {
     let (first, second) = (TaskId::new(), TaskId::new());
-    assert!(first < second, "ids are in the order of their making");
+    assert!(first < second, "ids are in the order of creation");
     let whole = first.to_string();
     assert_eq!(whole.len(), 36);
     assert!(whole.ends_with(&first.short()) && first.short().len() == 6);
@@ -84,15 +84,15 @@ fn invalid_fields_are_refused_by_name() {
     for (at, (field, spoil)) in cases.into_iter().enumerate() {
         let mut task = Task::default();
         spoil(&mut task);
-        let said = task.check().unwrap_err().to_string();
-        assert!(said.starts_with(field), "case {at}, {field}: {said}");
+        let error = task.check().unwrap_err().to_string();
+        assert!(error.starts_with(field), "case {at}, {field}: {error}");
     }
     let full = Task {
         input: Bytes::from(vec![0; limits::INLINE_BYTES]).into(),
         idempotency_key: Some("x".repeat(limits::IDEMPOTENCY_KEY)),
         ..Task::default()
     };
-    assert_eq!(full.check(), Ok(()), "each bound itself is within it");
+    assert_eq!(full.check(), Ok(()), "each limit is inclusive");
 }
 
 #[test]

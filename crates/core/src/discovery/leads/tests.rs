@@ -1,4 +1,4 @@
-//! Adverts that are new, old, replayed, expired, too many.
+//! Adverts that are new, old, replayed, expired, or beyond a bound.
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn replayed_or_older_advert_changes_nothing() {
     for seq in [7, 6, 0] {
         assert_eq!(leads.hear(advert(1, seq), (), peer(3), at(50)), Err(AdvertRejected::Old));
     }
-    assert!(leads.get(&peer(1), at(100)).is_none(), "its life was not prolonged");
+    assert!(leads.get(&peer(1), at(100)).is_none(), "its life was not extended");
     leads.hear(advert(1, u64::MAX), (), peer(2), at(0)).unwrap();
     assert_eq!(leads.hear(advert(1, 8), (), peer(2), at(0)), Err(AdvertRejected::Old));
     leads.hear(advert(3, 1), (), peer(2), at(0)).unwrap();
@@ -83,15 +83,15 @@ fn text_and_addresses_are_clamped() {
 fn advert_has_a_bounded_number_of_informants() {
     let mut leads = leads();
     leads.hear(advert(1, 7), (), peer(2), at(0)).unwrap();
-    assert!(leads.confirm(&peer(1), 6, peer(3)).is_none(), "not the advert that is kept");
+    assert!(leads.confirm(&peer(1), 6, peer(3)).is_none(), "an older advert");
     for number in 2..100 {
         let lead = leads.confirm(&peer(1), 7, peer(number));
         assert_eq!(lead.is_some(), number < 2 + limits::LEAD_INFORMANTS as u64);
     }
     let lead = leads.get(&peer(1), at(0)).unwrap();
     assert_eq!(lead.informants, (2..6).map(peer).collect::<Vec<_>>());
-    assert_eq!(lead.heard, at(0), "its life was not prolonged");
-    // A later advert has informants of its own.
+    assert_eq!(lead.heard, at(0), "its life was not extended");
+    // A later advert starts with its own informant.
     leads.hear(advert(1, 8), (), peer(9), at(1)).unwrap();
     assert_eq!(leads.get(&peer(1), at(1)).unwrap().informants, [peer(9)]);
 }
@@ -104,7 +104,7 @@ fn confirming_an_advert_uses_no_share() {
     for number in 10..3_000 {
         leads.hear(advert(number, 1), (), peer(3), at(1)).ok();
     }
-    assert!(leads.get(&peer(1), at(1)).is_some(), "a flood pushes out none but its own");
+    assert!(leads.get(&peer(1), at(1)).is_some(), "a flood evicts only leads of its informant");
 }
 
 #[test]

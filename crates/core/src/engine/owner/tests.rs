@@ -1,4 +1,4 @@
-//! Access for tests to the inside of the owner half.
+//! Access of tests to the state of the owner half.
 
 use super::{ended::Entry, state::Owner, task::Phase, tasks::Tasks};
 use crate::{
@@ -29,7 +29,7 @@ impl Owner {
         (task.retry().hedge, task.crashes())
     }
 
-    /// Attempts at a task that failed with the handler.
+    /// Number of attempts at a task whose handler failed.
     pub(in crate::engine) fn failures_of(&self, id: &TaskId) -> u32 {
         let task = self.store.tasks.by_id(id).and_then(|key| self.store.tasks.get(key)).unwrap();
         task.failures()
@@ -47,7 +47,7 @@ impl Owner {
         (self.store.tasks.live(), self.store.tasks.iter().count())
     }
 
-    /// Bytes of a slot of the table.
+    /// Size of one entry of the task table.
     pub(in crate::engine) fn bytes_of_a_task() -> usize {
         Tasks::bytes_of_a_place()
     }
@@ -85,13 +85,13 @@ impl Owner {
                 .fold((0, 0), |(bytes, time), (_, open)| (bytes + open.bytes, time + open.time));
             assert_eq!(sum, (worker.open_bytes(), worker.open_nanos()));
         }
-        let in_line = self.store.queue.heads();
+        let in_lane = self.store.queue.heads();
         for task in self.store.tasks.iter() {
             let Phase::Queued { since, not_before } = task.phase() else { continue };
             let rank = -i16::from(task.priority);
             let is_there =
-                in_line.iter().any(|(class, head)| *class == task.class && *head <= rank);
-            assert!(not_before > since || is_there, "{} waits, and is in no line", task.id);
+                in_lane.iter().any(|(class, head)| *class == task.class && *head <= rank);
+            assert!(not_before > since || is_there, "{} waits and is in no lane", task.id);
         }
     }
 

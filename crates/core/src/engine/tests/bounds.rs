@@ -1,4 +1,4 @@
-//! What peers and unlucky timing cannot make grow, drift or stall.
+//! Tables, counts and timers stay within bounds despite hostile peers and unlucky timing.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn cancel_before_a_late_timer_keeps_other_tasks_queued() {
     assert_eq!(net.state(resting), "queued");
     net.disconnect(0, 1);
     let waiting = net.submit(task("text/a"));
-    // Its rest is over, but the timer has not fired yet.
+    // The backoff is over, but its timer has not fired yet.
     net.now = net.now + Duration::from_secs(600);
     let (by, reason) = (CancelledBy::Submitter, String::new());
     net.feed(0, Input::Cancel { id: resting, by, reason, token: Token(9) });
@@ -58,7 +58,7 @@ fn repeated_unsupported_frames_leave_few_timers() {
     net.pass(limits::MAX_RETRY_AFTER - Duration::from_secs(2));
     assert_eq!(net.state(next), "queued");
     net.pass(Duration::from_secs(4));
-    assert_eq!(net.state(next), "running", "the last word counts");
+    assert_eq!(net.state(next), "running", "the latest pause counts");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn closing_owner_acknowledges_at_once() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
     net.finish(1, output("x"));
-    assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "it may wait a little");
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "the acknowledgement may wait a little");
     net.feed(0, Input::Close);
     net.settle();
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
@@ -158,7 +158,7 @@ fn vanished_owners_do_not_lock_others_out() {
         net.finish(1, output("x"));
     }
     let accounts = net.nodes[1].engine.accounts();
-    assert!(accounts.dropped_results >= 10, "what made room is counted");
+    assert!(accounts.dropped_results >= 10, "dropped results are counted");
     assert!(accounts.unacked <= limits::PEERS);
 }
 
@@ -177,7 +177,7 @@ fn one_tick_fires_a_bounded_number_of_timers() {
     net.feed(0, Input::Tick);
     let engine = &net.nodes[0].engine;
     assert_eq!(engine.accounts().queued, more);
-    assert!(engine.next_timer().is_some_and(|at| at <= net.now), "it is not forgotten");
+    assert!(engine.next_timer().is_some_and(|at| at <= net.now), "the next tick is due");
     net.feed(0, Input::Tick);
     assert_eq!(net.nodes[0].engine.accounts().queued, 0);
 }

@@ -11,8 +11,8 @@ fn unknown_run_time_allows_one_attempt_ahead() {
     for _ in 0..20 {
         net.submit(task("text/a"));
     }
-    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 3, "slots and one");
-    assert_eq!(net.nodes[0].engine.accounts().queued, 17, "the rest is bound late");
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 3, "2 slots and one ahead");
+    assert_eq!(net.nodes[0].engine.accounts().queued, 17, "the rest waits at the owner");
 }
 
 #[test]
@@ -37,11 +37,11 @@ fn short_tasks_are_sent_ahead_and_long_ones_are_not() {
     for _ in 0..10 {
         net.submit(task("text/a"));
     }
-    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 2, "no more than run at once");
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 2, "one attempt per slot");
 }
 
-/// Both sides forget learned run times with the session: otherwise a worker would treat a restarted
-/// owner as exceeding its credit.
+/// Both sides forget learned run times with the session; otherwise a restarted owner would exceed
+/// its credit.
 #[test]
 fn restarted_owner_gets_the_initial_credit() {
     let mut net = Net::connected(&[2]);
@@ -54,7 +54,7 @@ fn restarted_owner_gets_the_initial_credit() {
     for _ in 0..10 {
         net.submit(task("text/a"));
     }
-    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 3, "slots and one, as at first");
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 3, "2 slots and one ahead again");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn owner_that_ignores_its_credit_gets_busy() {
         })
         .filter(|frame| matches!(frame, ToOwner::Busy { .. }))
         .count();
-    assert_eq!(busy, 5, "there are 4,096 places");
+    assert_eq!(busy, 5, "the credit has 4,096 tasks");
 }
 
 #[test]
@@ -141,5 +141,5 @@ fn many_classes_all_get_their_turn() {
     let last = net.submit(task("text/b"));
     net.connect(0, 1);
     net.pass(Duration::from_millis(1));
-    assert_eq!(net.state(last), "running", "behind more groups than one pass looks at");
+    assert_eq!(net.state(last), "running", "behind more classes than one pass examines");
 }

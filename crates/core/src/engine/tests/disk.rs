@@ -1,4 +1,4 @@
-//! A node with a full disk accepts nothing durable and loses nothing that it had accepted.
+//! A node with a full disk accepts no durable task and loses no accepted one.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn durable_task_waits_for_space_at_only_worker() {
     fill(&mut net, 1, true);
     let waits = net.submit(task("text/b"));
     let passes = net.submit(memory("text/c"));
-    // It ends the accepted task, and keeps the result as well as it can.
+    // The worker ends the accepted task and tries to write its result.
     net.finish(1, output("x"));
     assert_eq!(net.state(taken), "succeeded");
     for _ in 0..5 {
@@ -66,7 +66,7 @@ fn durable_task_waits_for_space_at_only_worker() {
         }
     }
     assert_eq!((net.state(waits), net.state(passes)), ("queued", "succeeded"));
-    assert_eq!(net.nodes[1].records.len(), 2, "only of what it had taken before");
+    assert_eq!(net.nodes[1].records.len(), 2, "only records of the accepted task");
     fill(&mut net, 1, false);
     net.pass(2 * limits::DISK_FULL_RETRY);
     net.finish(1, output("x"));

@@ -17,14 +17,14 @@ fn measure(net: &mut Net, at: usize, other: usize, ms: u64) {
     net.settle();
 }
 
-/// Ends the oldest execution there with this run time.
+/// Ends the oldest execution at a node with this run time.
 fn finish_after(net: &mut Net, index: usize, took: Duration) {
     let (run, _, _) = net.nodes[index].running.remove(0);
     net.feed(index, Input::Finished { run, end: output("x"), took });
     net.settle();
 }
 
-/// Teaches the owner that `text/a` takes a second there.
+/// Makes node 0 learn that `text/a` takes a second at node `index`.
 fn teach(net: &mut Net, index: usize) {
     net.submit_to(0, task("text/a"), &[index]);
     finish_after(net, index, LONG);
@@ -48,7 +48,7 @@ fn one_waits_and_one_is_free(net: &mut Net) -> TaskId {
     measure(net, 1, 0, 200);
     net.submit(task("text/a"));
     let id = net.submit(task("text/a"));
-    assert_eq!(assigned(net, 1), 2, "one waits there");
+    assert_eq!(assigned(net, 1), 2, "one attempt waits at worker 1");
     net.connect(0, 2);
     id
 }
@@ -61,7 +61,7 @@ fn distant_worker_gets_attempts_for_the_round_trip() {
     for _ in 0..20 {
         net.submit(task("text/a"));
     }
-    assert_eq!(assigned(&net, 1), 4, "one waits for each slot");
+    assert_eq!(assigned(&net, 1), 4, "one attempt waits for each slot");
     assert_eq!(net.nodes[1].running.len(), 2);
 }
 
@@ -110,7 +110,7 @@ fn waiting_attempt_stays_where_it_starts_sooner() {
     net.connect(0, 1);
     teach(&mut net, 1);
     measure(&mut net, 1, 0, 200);
-    // Question and answer take longer than a task.
+    // A hand-back takes longer than a task.
     measure(&mut net, 0, 1, 1_500);
     net.submit(task("text/a"));
     net.submit(task("text/a"));
@@ -125,7 +125,7 @@ fn task_of_unknown_run_time_moves_after_waiting() {
     net.connect(0, 1);
     net.submit(task("text/a"));
     let id = net.submit(task("text/a"));
-    assert_eq!(assigned(&net, 1), 2, "one is sent ahead to learn how long it takes");
+    assert_eq!(assigned(&net, 1), 2, "one attempt is sent ahead");
     net.connect(0, 2);
     net.pass(2 * limits::HAND_BACK_PAUSE);
     assert_eq!(net.nodes[2].running.len(), 1);
@@ -147,14 +147,14 @@ fn attempts_asked_back_do_not_exceed_free_slots() {
     net.pass(10 * limits::HAND_BACK_PAUSE);
     assert_eq!((assigned(&net, 1), assigned(&net, 2)), (7, 1));
     finish_after(&mut net, 2, LONG);
-    assert_eq!((assigned(&net, 1), assigned(&net, 2)), (6, 1), "the next one follows");
+    assert_eq!((assigned(&net, 1), assigned(&net, 2)), (6, 1), "a free slot gets the next one");
 }
 
 #[test]
 fn started_attempt_stays_and_is_asked_back_once() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
-    // The worker starts the second one, but its owner does not know yet.
+    // The worker starts the second attempt before its owner knows.
     net.links.insert((0, 2), false);
     teach(&mut net, 1);
     measure(&mut net, 1, 0, 200);
@@ -178,7 +178,7 @@ fn started_attempt_stays_and_is_asked_back_once() {
     let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
     net.feed(1, Input::FromOwner { peer: owner, frames: vec![ToWorker::HandBack(second)] });
     net.settle();
-    assert_eq!(net.nodes[1].running.len(), 1, "it runs on");
+    assert_eq!(net.nodes[1].running.len(), 1, "the attempt continues");
     net.links.insert((0, 1), false);
     net.pass(10 * limits::HAND_BACK_PAUSE);
     assert_eq!(asks(&mut net), 0);
@@ -198,24 +198,24 @@ fn worker_without_hand_back_keeps_its_attempts() {
     measure(&mut net, 1, 0, 200);
     net.submit(task("text/a"));
     let id = net.submit(task("text/a"));
-    // The question does not reach the engine there: an earlier version does not know its kind.
+    // The question does not reach worker 1, which answers as a version without hand-back.
     net.links.insert((0, 1), false);
     net.connect(0, 2);
     net.nodes[0].outbox.clear();
     let frames = vec![ToOwner::Unsupported { kind: ToWorker::HAND_BACK }];
     net.feed(0, Input::FromWorker { peer: worker, frames });
     net.pass(10 * limits::HAND_BACK_PAUSE);
-    assert!(net.nodes[0].outbox.is_empty(), "it is not asked again");
+    assert!(net.nodes[0].outbox.is_empty(), "the question is not repeated");
     net.links.insert((0, 1), true);
     let other = net.submit(task("text/b"));
     finish_after(&mut net, 2, LONG);
-    assert_eq!(net.state(other), "succeeded", "its free slot was not kept for an answer");
+    assert_eq!(net.state(other), "succeeded", "the free slot was not reserved for an answer");
     for _ in 0..2 {
         finish_after(&mut net, 1, LONG);
     }
     assert_eq!(net.state(id), "succeeded");
     net.submit_to(0, task("text/a"), &[1]);
-    assert_eq!(net.nodes[1].running.len(), 1, "it is sent more");
+    assert_eq!(net.nodes[1].running.len(), 1, "the worker still gets tasks");
 }
 
 #[test]
@@ -240,14 +240,14 @@ fn worker_must_answer_first_hand_back_before_the_next() {
     assert_eq!(questions(&mut net), 1);
     net.connect(0, 3);
     net.pass(10 * limits::HAND_BACK_PAUSE);
-    assert_eq!(questions(&mut net), 0, "although another slot is free");
+    assert_eq!(questions(&mut net), 0, "one question at a time");
     let peer = net.nodes[1].id;
     let epoch = net.nodes[1].running[0].2.epoch;
     let epoch = Epoch { number: epoch.number + 3, ..epoch };
     let frames = vec![ToOwner::Busy { epoch, retry_after: Duration::ZERO }];
     net.feed(0, Input::FromWorker { peer, frames });
     net.settle();
-    assert_eq!(questions(&mut net), 1, "now it is known to hand back");
+    assert_eq!(questions(&mut net), 1, "the worker has answered");
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn task_with_a_target_is_not_moved() {
     assert_eq!((assigned(&net, 1), assigned(&net, 2)), (2, 0));
 }
 
-/// The answers of worker 1 to its stranger 77, by code.
+/// The answers of worker 1 to an owner outside the net, by code.
 fn answers(net: &mut Net, frames: Vec<ToWorker>) -> Vec<String> {
     net.nodes[1].outbox.clear();
     net.feed(1, Input::FromOwner { peer: peer(77), frames });
@@ -364,7 +364,7 @@ fn count(answers: &[String], code: &str) -> usize {
 fn assignments_beyond_the_credit_slots_get_busy() {
     let mut net = worker_of_a_stranger(2, true);
     let answers = answers(&mut net, orders(1..11));
-    assert_eq!((count(&answers, "accepted"), count(&answers, "busy")), (3, 7), "slots and one");
+    assert_eq!((count(&answers, "accepted"), count(&answers, "busy")), (3, 7), "2 slots, 1 ahead");
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn assignments_beyond_the_credit_time_get_busy() {
     let answers = answers(&mut net, orders(2..200));
     let accepted = count(&answers, "accepted");
     assert_eq!(accepted + count(&answers, "busy"), 198);
-    // 100 ms at 10 ms each, and as much again for an owner whose estimate lags behind.
+    // 100 ms at 10 ms each, and as much again because the estimate of an owner can lag behind.
     assert!((10..=20).contains(&accepted), "{accepted}");
 }
 
@@ -383,7 +383,7 @@ fn assignments_beyond_the_credit_time_get_busy() {
 fn smaller_credit_applies_after_a_grace_period() {
     let mut net = worker_of_a_stranger(4, true);
     answers(&mut net, orders(1..2));
-    // Another owner has attempts here now, and gets half of the slots.
+    // A second owner has an attempt now and gets half of the slots.
     net.connect(0, 1);
     net.submit(task("text/a"));
     let late = answers(&mut net, orders(2..5));
@@ -402,11 +402,11 @@ fn untrusted_owner_gets_an_answer_but_no_slots() {
         engine.worker.credit_of(key)
     };
     assert_eq!((granted(&net).slots, granted(&net).time), (0, Duration::ZERO));
-    assert_eq!(granted(&net).tasks, 1, "a question");
+    assert_eq!(granted(&net).tasks, 1, "for one assignment, which is refused");
     assert_eq!(answers(&mut net, orders(1..3)), ["not_accepted", "not_accepted"]);
     net.feed(1, Input::Trust { peer: peer(77), trusted: true });
     net.settle();
-    assert_eq!(granted(&net).slots, 4, "trust changes it at once");
+    assert_eq!(granted(&net).slots, 4, "trust takes effect at once");
     net.feed(1, Input::Trust { peer: peer(77), trusted: false });
     net.settle();
     assert_eq!(granted(&net).slots, 0);
@@ -433,7 +433,7 @@ fn credit_for_a_pretended_distance_is_bounded() {
     }
     net.settle();
     let answers = answers(&mut net, orders(1..10_000));
-    // A second of tasks of unknown run time.
+    // The bound for a second of tasks with unknown run time.
     assert!(count(&answers, "accepted") <= 4 * (1 + 2 * 100), "{}", count(&answers, "accepted"));
     // Another owner still gets its turn.
     net.connect(0, 1);

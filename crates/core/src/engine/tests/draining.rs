@@ -1,4 +1,4 @@
-//! A node withdraws: draining, closing, abandoning.
+//! A node drains, closes, or abandons its attempts.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn closing_owner_places_nothing_but_receives_results() {
     assert!(net.nodes[0].engine.next_timer().is_none_or(|at| at > net.now));
     net.feed(0, Input::Drain { on: false });
     net.settle();
-    assert_eq!(net.state(waits), "queued", "a node that closes does not come back");
+    assert_eq!(net.state(waits), "queued", "ending a drain does not reopen a closing node");
 }
 
 #[test]
@@ -100,12 +100,12 @@ fn waiting_reason_at_closing_owner_is_shutting_down() {
 fn closing_owner_places_no_leftovers_of_earlier_pass() {
     let mut net = Net::connected(&[1_000]);
     let worker = net.nodes[1].id;
-    // There is a session.
+    // Opens the session.
     net.submit(task("text/a"));
     net.finish(1, output("x"));
     let more = 10;
     for number in 0..limits::PLACEMENT_CLASSES + more {
-        // Each has its own needs, and one pass does not examine all of them.
+        // Each task has a different class, and one pass does not examine all classes.
         let targets = vec![worker, peer(u8::try_from(100 + number).unwrap())];
         let task = Box::new(task("text/a"));
         net.feed(0, Input::Submit { task, targets, token: Token(0) });
@@ -129,7 +129,7 @@ fn abandoning_owner_cancels_memory_tasks_only() {
         matches!(&ends[..], [TaskEnd::Cancelled { by: CancelledBy::Shutdown, .. }]),
         "{ends:?}"
     );
-    assert_eq!(net.nodes[1].stopped.len(), 1, "its attempt is of no use to anybody");
+    assert_eq!(net.nodes[1].stopped.len(), 1, "the attempt at the cancelled task");
     assert!(!net.nodes[0].engine.cancels_confirmed());
     let cancelled = net.nodes[1].running.iter().position(|(_, _, work)| work.task == memory);
     net.nodes[1].running.swap(0, cancelled.unwrap());
@@ -152,7 +152,7 @@ fn abandoning_worker_hands_back_running_attempts() {
     net.finish(1, AttemptEnd::Cancelled);
     net.pass(ACK_DELAY);
     assert!(net.nodes[1].engine.is_at_rest());
-    assert_eq!(net.state(id), "queued", "at once, not when the lease ends");
+    assert_eq!(net.state(id), "queued", "queued at once, not when the lease ends");
 }
 
 #[test]
@@ -162,9 +162,9 @@ fn node_rests_once_connected_owners_have_their_results() {
     net.disk = false;
     net.feed(1, Input::Close);
     net.finish(1, output("x"));
-    assert!(!net.nodes[1].engine.is_at_rest(), "the owner has not got it on its disk");
+    assert!(!net.nodes[1].engine.is_at_rest(), "the owner has not persisted the result");
     net.disconnect(0, 1);
-    assert!(net.nodes[1].engine.is_at_rest(), "whoever is away is not waited for");
+    assert!(net.nodes[1].engine.is_at_rest(), "disconnected owners are not waited for");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Limits, retries and priorities at their extremes (W-15): a task is refused with the name of its
-//! field, or lives and ends like any other.
+//! field, or runs and ends like any other.
 
 use std::time::Duration;
 
@@ -61,8 +61,8 @@ fn wrong(task: &Task) -> Option<&'static str> {
     .find_map(|(bad, field)| bad.then_some(field))
 }
 
-/// A task fails, is lost and waits for as long as it may; it still ends.
-fn live(task: &Task) {
+/// Fails and loses attempts at a task and advances time, until the task ends.
+fn run_to_end(task: &Task) {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task.clone());
     for round in 0..3 * limits::MAX_ATTEMPTS {
@@ -96,16 +96,16 @@ proptest! {
     #[test]
     fn extreme_task_is_refused_by_field_or_ends(task in extreme()) {
         match (task.check(), wrong(&task)) {
-            (Ok(()), None) => live(&task),
+            (Ok(()), None) => run_to_end(&task),
             (Err(refused), Some(field)) => prop_assert!(refused.to_string().starts_with(field)),
-            (told, field) => prop_assert!(false, "{told:?} for {field:?}"),
+            (checked, field) => prop_assert!(false, "{checked:?} for {field:?}"),
         }
     }
 
-    /// A start reads any journal: no limit in it overflows the clock.
+    /// A start reads unchecked tasks from the journal: no limit in it overflows the clock.
     #[test]
     fn unchecked_extreme_task_does_not_overflow(task in extreme()) {
-        live(&task);
+        run_to_end(&task);
     }
 }
 

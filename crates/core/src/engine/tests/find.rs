@@ -1,4 +1,4 @@
-//! What `last`, whole ids and ends of ids refer to.
+//! Selectors: `last`, whole ids and suffixes of ids.
 
 use super::*;
 use crate::{GroupId, GroupMember, limits};
@@ -23,7 +23,7 @@ fn id_suffix_finds_task_or_group() {
     let is_task = |id, others| Some((Found::Task(id), others));
     assert_eq!(net.find("9abcdef"), is_task(id, 0));
     assert_eq!(net.find("0abcdef"), is_task(other, 0));
-    assert_eq!(net.find("0AB-CDEF"), is_task(other, 0), "as in an id, or in capitals");
+    assert_eq!(net.find("0AB-CDEF"), is_task(other, 0), "dashes and capitals are accepted");
     assert_eq!(net.find("abcdef"), is_task(id, 1));
     assert_eq!(net.find("f").map(|(_, others)| others >= 1), Some(true));
     let end = group.to_string();

@@ -1,5 +1,5 @@
-//! Groups: their counts match their members in every history, a second submission is accepted once,
-//! and too many failures stop the rest.
+//! Groups: counts match the members in random histories, resubmitted members are the same tasks, and
+//! too many failures cancel the rest.
 
 use std::{ops::Range, time::Duration};
 
@@ -18,7 +18,7 @@ mod cancel;
 mod forgotten;
 mod shown;
 
-/// The members at these places.
+/// The members with these indices.
 fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32>) -> Vec<Task> {
     let end = places.end;
     places
@@ -34,7 +34,7 @@ fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32
 
 impl Net {
     /// Submits members and returns the reply.
-    fn hand_in(&mut self, tasks: Vec<Task>) -> Reply {
+    fn submit_members(&mut self, tasks: Vec<Task>) -> Reply {
         let token = Token(5_000_000);
         self.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token });
         self.settle();
@@ -43,14 +43,14 @@ impl Net {
     }
 
     fn accepts(&mut self, tasks: Vec<Task>) -> GroupId {
-        match self.hand_in(tasks) {
+        match self.submit_members(tasks) {
             Reply::GroupAccepted { id } => id,
             other => panic!("{other:?}"),
         }
     }
 
     fn refuses(&mut self, tasks: Vec<Task>) -> Reason {
-        match self.hand_in(tasks) {
+        match self.submit_members(tasks) {
             Reply::Refused(reason) => reason,
             other => panic!("{other:?}"),
         }
@@ -60,7 +60,7 @@ impl Net {
         self.nodes[0].engine.read(self.now).group(id).unwrap()
     }
 
-    /// Cancels a group and returns the reply, if there is one.
+    /// Cancels a group and returns the reply, or `None` before there is one.
     fn cancel_group(&mut self, id: GroupId) -> Option<Reply> {
         let (token, reason) = (Token(6_000_000), "no need".to_owned());
         self.feed(0, Input::CancelGroup { id, reason, token });
@@ -84,7 +84,7 @@ fn group_counts_its_members_and_detects_its_end() {
     for _ in 0..3 {
         net.finish(1, output("x"));
     }
-    assert!(!net.group(id).is_ended(), "more may come");
+    assert!(!net.group(id).is_ended(), "more members may follow");
     net.accepts(members(id, 3..5, true, None));
     net.finish(1, output("x"));
     net.fail(1);
@@ -116,7 +116,7 @@ fn resubmitted_members_are_the_same_tasks() {
         net.finish(1, output("x"));
     }
     net.accepts(members(id, 0..5, true, None));
-    assert!(net.group(id).is_success(), "and nothing runs again");
+    assert!(net.group(id).is_success(), "no member runs again");
 }
 
 #[test]
@@ -179,9 +179,9 @@ fn too_many_failures_cancel_the_rest_also_after_restart() {
     let mut net = Net::connected(&[2]);
     let id = net.accepts(members(GroupId::new(), 0..50, false, Some(1)));
     net.fail(1);
-    assert!(net.group(id).stop.is_none(), "one may fail");
+    assert!(net.group(id).stop.is_none(), "one failure is allowed");
     net.restart(0);
-    assert_eq!(net.group(id).ended.failed, 1, "and is not forgotten by a restart");
+    assert_eq!(net.group(id).ended.failed, 1, "a restart keeps the failure count");
     net.connect(0, 1);
     // Results of attempts of the earlier start are late.
     while net.group(id).stop.is_none() {
@@ -218,7 +218,7 @@ fn group_has_not_ended_before_its_ends_are_safe() {
     assert_eq!(net.nodes[0].engine.read(net.now).last_open(id, u32::MAX), Ok(None));
 }
 
-/// The decision is on disk together with the failure; its consequences need not be.
+/// The record of the failure is on disk; the cancellations that follow from it are not.
 #[test]
 fn restart_continues_cancelling_a_failed_group() {
     let mut net = Net::connected(&[1]);
@@ -277,8 +277,8 @@ fn unsuccessful_tasks_can_be_submitted_again() {
     assert_eq!((inputs, more), (vec![b"input 1".to_vec(), b"input 3".to_vec()], None));
 }
 
-/// Recomputes the engine's counts of a group from what a caller can see of its members: a known
-/// group has all of them.
+/// Compares the engine's counts of a group with the states of its members. A known group has all of
+/// its members.
 fn recount(net: &Net, id: GroupId) {
     let Some(view) = net.nodes[0].engine.read(net.now).group(id) else { return };
     let mut counted = EndCounts::default();
@@ -301,19 +301,19 @@ fn recount(net: &Net, id: GroupId) {
     }
     assert_eq!((counted, queued, running), (view.ended, view.queued, view.running));
     let explained = net.nodes[0].engine.read(net.now).explain_group(id).unwrap();
-    let told = explained.waiting.iter();
-    let told = told.map(|waiting| (waiting.handler.to_string(), waiting.members)).collect();
-    assert_eq!((waits, 0), (told, explained.others), "those that wait, by what they need");
+    let shown = explained.waiting.iter();
+    let shown = shown.map(|waiting| (waiting.handler.to_string(), waiting.members)).collect();
+    assert_eq!((waits, 0), (shown, explained.others), "waiting members by their needs");
 }
 
-/// The codes of an unknown task.
+/// The states of a task that the owner does not have.
 const GONE: [&str; 2] = ["unknown", "forgotten"];
 
-/// Notes the journalled ends.
+/// Adds the journalled ends to `noted`, and asserts that each task ends once.
 fn note(net: &mut Net, noted: &mut BTreeMap<TaskId, &'static str>) {
     for record in net.nodes[0].records.drain(..) {
         if let Record::Ended { id, end, .. } = record {
-            assert_eq!(noted.insert(id, end.state().as_str()), None, "each ends once");
+            assert_eq!(noted.insert(id, end.state().as_str()), None, "a task ends once");
         }
     }
 }
@@ -331,11 +331,11 @@ fn handler(index: u32) -> &'static str {
     ["a", "b", "c"][index as usize % 3]
 }
 
-/// Submits some members again, and some more.
-fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
+/// Submits some members again, together with some new ones.
+fn submit_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     let Submitted { id, received, done, max_fails } = *group;
     let from = dice.random_range(0..=received);
-    // Fewer than are kept, so that a group that stops at once can be examined before it is
+    // Fewer members than are kept: a group that stops at once can be examined before it is
     // forgotten.
     let more = dice.random_range(u32::from(from == received)..20).min(80 - received.min(80));
     let end = if done { received } else { received + more };
@@ -348,7 +348,7 @@ fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     for (index, task) in (from..).zip(&mut tasks) {
         task.operation = handler(index).into();
     }
-    match net.hand_in(tasks) {
+    match net.submit_members(tasks) {
         Reply::GroupAccepted { .. } => (group.received, group.done) = (end, last),
         Reply::Refused(Reason::GroupCancelled) => {
             assert!(matches!(net.group(id).stop, Some(GroupStop::Cancelled { .. })));
@@ -362,7 +362,7 @@ fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
 fn play(seed: u64) {
     let mut net = Net::connected(&[2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
-    // So few bytes that tasks are archived and groups are forgotten.
+    // Few bytes: tasks are archived and groups are forgotten.
     net.nodes[0].engine.node.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
     let mut dice = SmallRng::seed_from_u64(!seed);
     let mut groups: Vec<Submitted> = Vec::new();
@@ -377,7 +377,7 @@ fn play(seed: u64) {
             }
             10..35 if !groups.is_empty() => {
                 let at = dice.random_range(0..groups.len());
-                hand_in_more(&mut net, &mut dice, &mut groups[at]);
+                submit_more(&mut net, &mut dice, &mut groups[at]);
             }
             35..80 if !net.nodes[node].running.is_empty() => {
                 let end = match dice.random_range(0..5) {
@@ -518,11 +518,11 @@ fn cancelling_a_large_group_waits_for_the_disk() {
     };
     let recorded = ends(&net);
     assert!((1..=limits::UNPERSISTED_ENDS + limits::GROUP_CHUNK).contains(&recorded), "{recorded}");
-    assert_ne!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "it waits for the disk");
-    // A task outside the group waits for neither, and no member starts.
+    assert_ne!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "cancelling waits for the disk");
+    // A task outside the group is not delayed, and no member starts.
     let other = Task { durability: Some(Durability::Memory), ..task("text/a") };
     let other = net.submit(other);
-    // One member had been sent ahead, and is stopped.
+    // The member that was sent ahead is stopped.
     assert_eq!(net.nodes[1].stopped, [net.nodes[1].running[0].0]);
     net.finish(1, AttemptEnd::Cancelled);
     let starts: Vec<TaskId> = net.nodes[1].running.iter().map(|run| run.2.task).collect();
@@ -531,7 +531,7 @@ fn cancelling_a_large_group_waits_for_the_disk() {
     while ends(&net) < all as usize {
         let before = ends(&net);
         net.persist(0);
-        assert!(ends(&net) > before, "it goes on when the disk does");
+        assert!(ends(&net) > before, "cancelling continues when the disk does");
     }
     net.persist(0);
     assert_eq!(net.group(id).ended.all(), all);

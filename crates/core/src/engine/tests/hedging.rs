@@ -1,4 +1,4 @@
-//! Second attempts beside those that take unusually long.
+//! Hedges: second attempts beside attempts that take unusually long.
 
 use rand::RngExt;
 
@@ -14,7 +14,7 @@ fn hedged() -> Task {
     Task { retry: RetryPolicy { hedge: true, ..RetryPolicy::default() }, ..task("text/a") }
 }
 
-/// An owner and some workers that it knows to take [`USUAL`] for `text/a`.
+/// An owner that has learned the run time [`USUAL`] for `text/a`, and some workers.
 fn learned(slots: &[u32]) -> Net {
     let mut net = Net::connected(slots);
     for _ in 0..limits::TAIL_LEAST {
@@ -32,7 +32,7 @@ fn busy(net: &Net) -> Vec<usize> {
     workers.flat_map(|index| vec![index; net.nodes[index].running.len()]).collect()
 }
 
-/// The same, with a task that takes unusually long, its first and its second worker.
+/// A net as in [`learned`], a task that takes unusually long, its first and its second worker.
 fn late() -> (Net, TaskId, usize, usize) {
     let mut net = learned(&[1, 1]);
     let id = net.submit(hedged());
@@ -94,14 +94,14 @@ fn faster_first_attempt_ends_the_task_and_stops_hedge() {
     let before = made(&net, id);
     assert_eq!(before.len(), 2);
     net.restart(0);
-    assert_eq!(made(&net, id), before, "a later life knows the other as well");
+    assert_eq!(made(&net, id), before, "a restart keeps both attempts");
 }
 
 #[test]
 fn task_without_hedge_option_gets_no_hedge() {
     let mut net = learned(&[1, 1]);
     let mut timed = task("text/a");
-    // It has its own timer, which may examine it.
+    // The attempt limit sets a timer, which must not hedge the task.
     timed.limits.attempt = Some(USUAL * 90);
     net.submit(timed);
     net.pass(USUAL * 100);
@@ -114,14 +114,14 @@ fn hedging_waits_for_enough_run_times() {
     let mut net = Net::connected(&[2, 2]);
     let id = net.submit(hedged());
     net.pass(USUAL * 100);
-    assert_eq!(busy(&net).len(), 1, "nobody knows how long it takes");
+    assert_eq!(busy(&net).len(), 1, "the run time is unknown");
     let slow = busy(&net)[0];
     for _ in 0..limits::TAIL_LEAST {
         net.submit_to(0, task("text/a"), &[3 - slow]);
         net.pass(USUAL);
         net.finish(3 - slow, output("x"));
     }
-    // It was sent before any run time was known, and is examined again and again.
+    // The task was sent before its run time was known, and is examined repeatedly.
     net.pass(USUAL * 300);
     assert_eq!(busy(&net), [1, 2]);
     net.finish(3 - slow, output("x"));
@@ -139,7 +139,7 @@ fn hedge_is_sent_only_to_a_free_slot() {
     };
     net.pass(USUAL * 100);
     assert_eq!(busy(&net).len(), 2);
-    assert_eq!(net.nodes[with_other].engine.accounts().held, 1, "and none waits there");
+    assert_eq!(net.nodes[with_other].engine.accounts().held, 1, "no hedge waits there");
     // A slot is taken as soon as it is free.
     net.finish(with_other, output("x"));
     assert_eq!(net.nodes[with_other].running[0].2.task, id);
@@ -176,7 +176,7 @@ fn failed_attempt_leaves_task_to_other_attempt() {
     let (mut net, id, first, second) = late();
     net.finish(first, failed(FailureCode::Handler));
     assert_eq!(net.state(id), "running");
-    assert_eq!(net.nodes[second].running.len(), 1, "the same attempt runs on");
+    assert_eq!(net.nodes[second].running.len(), 1, "the other attempt continues");
     assert!(net.nodes[second].stopped.is_empty());
     net.finish(second, output("x"));
     let Some(TaskEnd::Succeeded(result)) = net.end(id) else { panic!("it must succeed") };
@@ -189,7 +189,7 @@ fn hedged_task_fails_after_its_last_attempt() {
     net.finish(first, failed(FailureCode::Handler));
     net.finish(second, failed(FailureCode::Handler));
     net.pass(Duration::from_secs(1));
-    // The third takes unusually long by now, so there is a fourth, which may still succeed.
+    // The third attempt takes unusually long by now, so a fourth runs beside it.
     assert_eq!(busy(&net), [1, 2]);
     net.finish(1, failed(FailureCode::Handler));
     assert_eq!(net.state(id), "running");
@@ -217,7 +217,7 @@ fn lost_worker_leaves_task_to_other_attempt() {
         net.disconnect(0, lost);
         net.pass(Duration::from_secs(20));
         assert_eq!(net.state(id), "running");
-        assert_eq!(busy(&net).len(), 2, "no third attempt while one is heard of");
+        assert_eq!(busy(&net).len(), 2, "no third attempt while one of two has its lease");
         net.connect(0, lost);
         net.finish(left, output("x"));
         assert_eq!(net.state(id), "succeeded");
@@ -279,7 +279,7 @@ fn attempt_over_its_limit_leaves_task_to_other_attempt() {
     timed.limits.attempt = Some(USUAL * 30);
     let id = net.submit(timed);
     let first = busy(&net)[0];
-    // The second is sent a second later than the first, when a slot becomes free.
+    // The second attempt is sent a second after the first, when a slot becomes free.
     let other = net.submit(task("text/b"));
     net.pass(USUAL * 10);
     let at = net.nodes[3 - first].running.iter().position(|(.., work)| work.task == other);
@@ -320,7 +320,7 @@ fn member_with_two_attempts_counts_as_one_running() {
     assert_eq!((view.queued, view.running, view.workers), (0, 1, 2));
 }
 
-/// Some of the tasks that wait for a slot no longer need one, and some wait there twice.
+/// The list of tasks that wait for a free slot can hold outdated entries and duplicates.
 #[test]
 fn lateness_of_lost_attempt_does_not_hedge_the_next() {
     for late_again in [false, true] {
@@ -347,8 +347,8 @@ fn lateness_of_lost_attempt_does_not_hedge_the_next() {
     }
 }
 
-/// If only the winners taught the percentile, the tail would be cut off, and more and more be
-/// hedged.
+/// If only successful attempts counted in the percentile, it would fall, and the share of hedged
+/// tasks would rise.
 #[test]
 fn share_of_hedged_tasks_stays_stable() {
     let mut net = learned(&[4, 4]);
@@ -378,7 +378,7 @@ fn share_of_hedged_tasks_stays_stable() {
     assert!((75..300).contains(&hedges), "{hedges} of 3,000");
 }
 
-/// When more attempts hang than the percentile allows for, they do not raise it.
+/// Attempts that hang do not raise the percentile, even if they are more than 5 %.
 #[test]
 fn hanging_attempts_do_not_delay_later_hedges() {
     let mut net = learned(&[4, 4]);
@@ -388,7 +388,7 @@ fn hanging_attempts_do_not_delay_later_hedges() {
         let began = net.now;
         let first = busy(&net)[0];
         if round % 5 == 0 {
-            // It hangs, and never answers.
+            // The first attempt hangs and never answers.
             while busy(&net).len() < 2 {
                 net.pass(Duration::from_millis(5));
             }
@@ -416,10 +416,10 @@ fn observed_change_names_the_successful_attempt() {
     let input = Input::FromWorker { peer, frames: vec![result] };
     net.nodes[0].engine.handle(input, net.now, &mut net.rng, &mut effects);
     let state = TaskState::Running { peer, epoch };
-    let [Effect::TaskChanged { id: told, state: now, end: None, .. }] = &effects[..] else {
-        panic!("its end is told when it is safe: {effects:?}")
+    let [Effect::TaskChanged { id: changed, state: now, end: None, .. }] = &effects[..] else {
+        panic!("the end is not reported before it is safe: {effects:?}")
     };
-    assert_eq!((told, now), (&id, &state));
+    assert_eq!((changed, now), (&id, &state));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Lying peers: rows P-18, P-19, X-04, X-05, X-09, X-10, X-12, W-14, W-16 of the threats.
+//! Lying peers: rows P-18, P-19, X-04, X-05, X-09, X-10, X-12, W-14, W-16 of the threat model.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn result(epoch: Epoch, text: &'static str) -> ToOwner {
     ToOwner::Result { epoch, end: output(text), took: Duration::ZERO }
 }
 
-/// All frames that a worker can send about an attempt.
+/// One frame of each kind that a worker can send about an attempt.
 fn all_of(epoch: Epoch) -> Vec<ToOwner> {
     vec![
         ToOwner::Accepted(epoch),
@@ -60,13 +60,13 @@ fn endless_busy_is_clamped_to_one_minute() {
     let peer = net.nodes[busy].id;
     net.feed(0, Input::FromWorker { peer, frames: vec![frame] });
     net.settle();
-    assert_eq!(net.nodes[other].running.len(), 1, "the next worker has it");
+    assert_eq!(net.nodes[other].running.len(), 1, "the next worker runs the task");
     assert_eq!(net.state(id), "running");
     let next = net.submit_to(0, task("text/b"), &[busy]);
     net.pass(Duration::from_secs(59));
     assert_eq!(net.state(next), "queued");
     net.pass(Duration::from_secs(2));
-    assert_ne!(net.state(next), "queued", "a minute is the most that is believed");
+    assert_ne!(net.state(next), "queued", "the pause is at most a minute");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn assignment_sent_twice_runs_once() {
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
     net.feed(1, again());
     net.settle();
-    assert!(net.nodes[1].running.is_empty(), "also when it is forgotten");
+    assert!(net.nodes[1].running.is_empty(), "an acknowledged attempt is not repeated either");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn refused_assignments_are_answered_with_the_reason() {
     let work = net.nodes[1].running[0].2.clone();
     net.disconnect(0, 1);
     net.connect(0, 1);
-    // A known peer without a connection catches the answers.
+    // The answers to a peer outside the net stay in the outbox.
     let stranger = peer(77);
     net.feed(1, Input::PeerReady { peer: stranger, advert: advert(1) });
     net.feed(1, Input::OwnerSession { peer: stranger });
@@ -214,12 +214,12 @@ fn absurd_credit_is_clamped() {
     for _ in 0..50 {
         net.submit(task("text/a"));
     }
-    assert_eq!(net.nodes[0].engine.accounts().running, 51, "it asked for them");
+    assert_eq!(net.nodes[0].engine.accounts().running, 51, "its tasks and slots allow for them");
     let big = Bytes::from(vec![0; limits::INLINE_BYTES]);
     for _ in 0..20 {
         net.submit(task("text/a").with_input(big.clone()));
     }
-    assert_eq!(net.nodes[0].engine.accounts().running, 51 + 15, "but 16 MiB is all there is");
+    assert_eq!(net.nodes[0].engine.accounts().running, 51 + 15, "the credit is at most 16 MiB");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn result_after_the_end_is_acknowledged_and_ignored() {
         assert!(ends.iter().all(|end| end.state().as_str() == state), "{ends:?}");
         assert_eq!(net.nodes[0].engine.accounts().succeeded, 0);
         net.pass(limits::ACK_DELAY);
-        assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "and the worker is free of it");
+        assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "the worker has released the result");
     }
 }
 
@@ -280,7 +280,7 @@ fn repeated_result_is_acknowledged_each_time() {
         let mut effects = Vec::new();
         net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
         net.carry_out(0, std::mem::take(&mut effects));
-        // The worker disconnects with the acknowledgement, and returns with the result.
+        // The acknowledgement is lost with the connection; the worker sends its result again.
         net.links.insert((0, 1), false);
         net.pass(limits::ACK_DELAY);
         let acks = std::mem::take(&mut net.nodes[0].outbox);

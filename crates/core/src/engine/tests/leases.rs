@@ -1,4 +1,4 @@
-//! Lost connections, leases, epochs, resume.
+//! Lost connections, leases, epochs and resume.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ fn lost_connection_ends_no_attempt_before_its_lease() {
     assert_eq!(net.state(id), "running");
     assert!(net.nodes[other].running.is_empty());
     net.pass(Duration::from_secs(2));
-    assert_eq!(net.nodes[other].running[0].2.attempt, 2, "again, elsewhere, with the next epoch");
+    assert_eq!(net.nodes[other].running[0].2.attempt, 2, "the other worker has attempt 2");
 
-    // The first attempt was not dead. Its late result changes nothing.
+    // The first attempt was alive; its late result changes nothing.
     net.finish(worker, output("first"));
     net.connect(0, worker);
     assert_eq!(net.state(id), "running");
     assert_eq!(net.nodes[0].engine.accounts().late, 1);
     net.pass(limits::ACK_DELAY);
-    assert_eq!(net.nodes[worker].engine.accounts().unacked, 0, "acknowledged all the same");
+    assert_eq!(net.nodes[worker].engine.accounts().unacked, 0, "late results are acknowledged too");
     net.finish(other, output("second"));
     let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
     assert_eq!((result.text(), result.attempt), (Ok("second"), 2));
@@ -72,7 +72,7 @@ fn attempt_unknown_to_restarted_worker_is_sent_again() {
     net.restart(1);
     net.pass(Duration::from_secs(2));
     net.connect(0, 1);
-    assert_eq!(net.nodes[1].running.len(), 1, "asked for, unknown there, sent again");
+    assert_eq!(net.nodes[1].running.len(), 1, "another attempt replaces the unknown one");
     assert_eq!(net.nodes[1].running[0].2.attempt, 2);
     net.finish(1, output("x"));
     assert_eq!(net.state(id), "succeeded");
@@ -111,15 +111,15 @@ fn restarted_owner_ignores_results_of_earlier_start() {
 fn silent_worker_loses_its_lease_and_gets_no_tasks() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
-    // The worker's engine is suspended, as a stopped process is: no heartbeat comes.
+    // The worker is suspended like a stopped process and sends no heartbeat.
     net.now = net.now + LEASE + Duration::from_secs(1);
     net.feed(0, Input::Tick);
     assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 0);
     assert_eq!(net.state(id), "queued");
     let mut effects = Vec::new();
     net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
-    assert_eq!(net.state(id), "queued", "nothing is sent to the silent");
-    // It resumes.
+    assert_eq!(net.state(id), "queued", "a silent worker gets no assignment");
+    // The worker continues.
     net.pass(Duration::from_secs(6));
     assert_ne!(net.state(id), "queued");
 }
@@ -139,7 +139,7 @@ fn differing_heartbeat_causes_a_resume() {
     let mut effects = Vec::new();
     net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
     let resume = Effect::ToWorker { peer: worker, frames: vec![ToWorker::Resume(vec![epoch])] };
-    assert_eq!(effects, [resume], "only the one that differed");
+    assert_eq!(effects, [resume], "only the differing heartbeat causes a question");
     assert_eq!(net.state(id), "running");
 }
 
@@ -153,7 +153,7 @@ fn worker_with_rare_heartbeats_keeps_its_attempt() {
     net.restart_lease(0, worker);
     net.pass(Duration::from_secs(60));
     assert_eq!(net.state(id), "running");
-    assert_eq!(net.nodes[1].running.len(), 1, "and it runs once");
+    assert_eq!(net.nodes[1].running.len(), 1, "the attempt runs once");
 }
 
 #[test]
@@ -180,13 +180,13 @@ fn returning_worker_stops_an_attempt_given_up() {
     let run = net.nodes[worker].running[0].0;
     net.disconnect(0, worker);
     net.pass(LEASE + Duration::from_secs(1));
-    assert_eq!(net.nodes[3 - worker].running.len(), 1, "it runs elsewhere");
+    assert_eq!(net.nodes[3 - worker].running.len(), 1, "the other worker runs the task");
     assert!(net.nodes[worker].stopped.is_empty());
     net.connect(0, worker);
     net.pass(Duration::from_secs(2));
     assert_eq!(net.nodes[worker].stopped, [run]);
     net.finish(worker, AttemptEnd::Cancelled);
-    assert_eq!(net.state(id), "running", "the attempt elsewhere goes on");
+    assert_eq!(net.state(id), "running", "the other attempt continues");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn silent_worker_with_a_new_session_gets_tasks_at_once() {
     net.feed(0, Input::Tick);
     let mut effects = Vec::new();
     net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
-    assert_eq!(net.state(id), "queued", "nothing is sent to the silent");
+    assert_eq!(net.state(id), "queued", "a silent worker gets no assignment");
     net.feed(0, Input::WorkerSessionLost { peer: peer(1) });
     net.feed(0, Input::WorkerSession { peer: peer(1) });
     let credit = Credit { slots: 1, tasks: 8, ..Credit::default() };

@@ -1,4 +1,4 @@
-//! A task's life: accepted, placed, run, retried, ended; exactly once.
+//! From submission to end: tasks are accepted, placed, run, retried, and end exactly once.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn task_runs_at_worker_and_its_result_comes_back() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     assert_eq!(net.state(id), "running");
-    assert_eq!(net.nodes[1].running[0].1, net.nodes[0].id, "the handler is told whose task it is");
+    assert_eq!(net.nodes[1].running[0].1, net.nodes[0].id, "the handler sees the owner");
     net.finish(1, output("done"));
     let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
     assert_eq!(result.text(), Ok("done"));
@@ -52,7 +52,7 @@ fn nothing_is_reported_before_it_is_persisted() {
     assert_eq!(net.nodes[0].engine.accounts().running, 1);
     net.disk = true;
     net.feed(0, Input::Persisted { seq: crate::engine::Seq(1) });
-    assert_eq!(net.nodes[0].replies.len(), 1, "only what the first batch holds");
+    assert_eq!(net.nodes[0].replies.len(), 1, "only the first batch is persisted");
     net.feed(0, Input::Persisted { seq: crate::engine::Seq(9) });
     net.settle();
     assert_eq!(net.nodes[0].ends_of(id).len(), 1);
@@ -125,11 +125,11 @@ fn accept_policy_change_takes_effect_at_once() {
 fn unknown_operation_fails_the_task() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/nope"));
-    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("nobody can ever run it") };
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("an unknown operation fails") };
     assert_eq!(failure.code, FailureCode::UnknownHandler);
-    assert!(failure.message.contains("a, b, c"), "names what there is: {failure}");
+    assert!(failure.message.contains("a, b, c"), "the message lists the operations: {failure}");
     let id = net.submit_to(0, task("text/nope"), &[1]);
-    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("its target says so") };
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("its target refuses it") };
     assert_eq!(failure.code, FailureCode::UnknownHandler);
 }
 
@@ -140,7 +140,7 @@ fn failures_are_retried_with_backoff_until_the_last() {
     let id = net.submit(Task { retry, ..task("text/a") });
     net.finish(1, failure(FailureCode::Handler));
     assert_eq!(net.state(id), "queued");
-    assert!(net.nodes[1].running.is_empty(), "it rests first");
+    assert!(net.nodes[1].running.is_empty(), "the task backs off first");
     let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     assert_eq!(waiting.code, "backing_off");
     net.pass(Duration::from_millis(200));
@@ -179,7 +179,7 @@ fn each_time_limit_expires_the_task_by_its_name() {
     let id = net.submit(Task { limits: TaskLimits { total: second, ..none }, ..task("text/a") });
     net.pass(Duration::from_secs(2));
     assert_eq!(expired(&net, id), ExpiredLimit::Total);
-    assert_eq!(net.nodes[1].stopped.len(), 1, "the handler is told");
+    assert_eq!(net.nodes[1].stopped.len(), 1, "the handler is stopped");
 
     let mut net = Net::connected(&[1]);
     let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
@@ -187,7 +187,7 @@ fn each_time_limit_expires_the_task_by_its_name() {
     let id = net.submit(Task { limits, retry, ..task("text/a") });
     assert_eq!(net.nodes[1].running[0].2.limit, second, "the worker measures it");
     net.pass(Duration::from_secs(10));
-    assert_eq!(expired(&net, id), ExpiredLimit::Attempt, "also when the worker does not end it");
+    assert_eq!(expired(&net, id), ExpiredLimit::Attempt, "even if the worker does not end it");
 }
 
 #[test]
@@ -208,11 +208,11 @@ fn cancel_ends_a_task_in_every_state() {
     let running = net.submit(task("text/a"));
     cancel(&mut net, running);
     assert_eq!(net.state(running), "cancelled");
-    assert_eq!(net.nodes[1].stopped, [net.nodes[1].running[0].0], "it reaches the handler");
+    assert_eq!(net.nodes[1].stopped, [net.nodes[1].running[0].0], "the handler is stopped");
     net.finish(1, output("too late"));
     assert_eq!(net.state(running), "cancelled", "an end never changes");
     net.pass(limits::ACK_DELAY);
-    assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "and the worker may forget its result");
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "the worker may forget its result");
 
     cancel(&mut net, running);
     assert_eq!(net.nodes[0].ends_of(running).len(), 3, "submitter, first and second cancel");
@@ -271,7 +271,7 @@ fn key_conflict_names_the_options_that_differ() {
     assert!(matches!(reply, Reply::Refused(Reason::Conflict { what }) if what.contains("targets")));
     net.submit(with(|task| task.durability = Some(Durability::Disk)));
     let (_, reply) = net.nodes[0].replies.last().unwrap();
-    assert_eq!(reply, &Reply::Accepted { id: first.id }, "that is what it was by default");
+    assert_eq!(reply, &Reply::Accepted { id: first.id }, "disk is the default");
 }
 
 #[test]
@@ -335,8 +335,8 @@ fn target_that_refused_is_asked_again_after_an_offer() {
     assert_eq!(net.state(id), "running");
 }
 
-/// A task waits for a handler of a peer that left, and tasks with the same needs end as they are
-/// submitted: neither the counts nor the lane of the waiting task change.
+/// A task waits for a handler of a peer that left; later tasks of its class end at submission. They
+/// change neither the counts nor the lane of the waiting task.
 #[test]
 fn unknown_handlers_do_not_disturb_waiting_tasks() {
     let mut net = Net::new(&[1]);
@@ -369,7 +369,7 @@ fn targets_of_waiting_tasks_are_absent_until_they_are_ready() {
     assert_eq!(
         net.nodes[0].engine.read(net.now).absent_targets(1),
         ids[..1],
-        "no more than asked for"
+        "at most one, as requested"
     );
     net.connect(0, 2);
     net.settle();

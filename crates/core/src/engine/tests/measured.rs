@@ -1,4 +1,4 @@
-//! Measurements of peers move work, and messages of peers are shown.
+//! Measurements of peers affect placement, and messages of peers are shown.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn measure(
     usage: Option<ResourceUsage>,
 ) {
     let peer = net.nodes[index].id;
-    // Twice, because a single round trip is not used.
+    // A single round trip is not used.
     for _ in 0..2 {
         net.feed(0, Input::PeerMeasured { peer, round_trip, usage });
     }
@@ -44,9 +44,9 @@ fn results_raise_reputation_and_losses_lower_it() {
         net.submit(task("text/a"));
         net.finish(1, output("done"));
     }
-    assert_eq!(reputation(&net), 100, "and no more than that");
+    assert_eq!(reputation(&net), 100, "100 is the maximum");
     net.submit(task("text/a"));
-    // It is suspended beyond the lease.
+    // The worker is suspended beyond its lease.
     net.now = net.now + limits::LEASE + Duration::from_secs(1);
     net.feed(0, Input::Tick);
     assert_eq!(reputation(&net), 90);
@@ -61,7 +61,7 @@ fn worker_with_the_shorter_round_trip_is_chosen() {
     measure(&mut net, 1, Some(Duration::from_micros(10)), None);
     assert_eq!(runs_at(&mut net), 1);
     measure(&mut net, 2, Some(Duration::MAX), None);
-    assert_eq!(runs_at(&mut net), 1, "absurd figures do no harm");
+    assert_eq!(runs_at(&mut net), 1, "an absurd value does no harm");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn single_slow_round_trip_is_ignored() {
         }
         assert_eq!(runs_at(&mut net), first);
         once(&mut net, first, 900);
-        assert_eq!(runs_at(&mut net), then, "twice is no accident");
+        assert_eq!(runs_at(&mut net), then, "two slow round trips count");
     }
 }
 

@@ -1,5 +1,5 @@
-//! More work than a node can do: priorities and owners get their share, everybody is answered, and
-//! nothing grows beyond its bound (W-12, W-13, W-16).
+//! More work than a node can do: priorities and owners get their share, each request is answered,
+//! and tables stay within their bounds (W-12, W-13, W-16).
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use rand::RngExt;
 use super::*;
 use crate::{CancelledBy, Epoch, FailureCode, Reason, RetryPolicy, TaskFailure, limits};
 
-/// The number of starts after which each of `lines` lanes got its turn at an owner and at a worker,
-/// including what is sent ahead.
-fn fair(lines: usize) -> usize {
+/// The number of starts after which each of `lanes` lanes got its turn at an owner and at a worker,
+/// including attempts sent ahead.
+fn fair(lanes: usize) -> usize {
     let turn = usize::try_from(limits::STARTS_BY_PRIORITY).unwrap() + 1;
-    2 * (lines + 1) * turn
+    2 * (lanes + 1) * turn
 }
 
-/// A worker whose tasks are so short that it is sent many ahead.
+/// Workers with short learned run times, which get many attempts ahead.
 fn with_learned(slots: &[u32]) -> Net {
     let mut net = Net::connected(slots);
     for worker in 1..=slots.len() {
@@ -30,7 +30,7 @@ fn with_learned(slots: &[u32]) -> Net {
     net
 }
 
-/// Some low-priority tasks among endless high-priority ones: each starts within the bound.
+/// Asserts that low-priority tasks among endless high-priority ones start within the bound.
 fn starve(net: &mut Net, seed: u64) {
     let mut dice = SmallRng::seed_from_u64(seed);
     let handlers = ["text/a", "text/b", "text/c"];
@@ -45,13 +45,13 @@ fn starve(net: &mut Net, seed: u64) {
     for (number, priority) in [-128, -128, -127, -5, 0].into_iter().enumerate() {
         low.push(net.submit(Task { priority, ..task(handlers[(number + seed as usize) % 3]) }));
     }
-    // Nine lanes of high priority, and those of the low ones.
+    // Nine lanes of high priority, and one for each low one.
     let bound = fair(9 + low.len());
     let mut starts = 0;
     while !low.is_empty() {
         assert!(starts <= bound, "seed {seed}: {} wait after {starts} starts", low.len());
         let worker = 1 + starts % (net.nodes.len() - 1);
-        // A new one arrives at the moment when one ends.
+        // A new task arrives whenever one ends.
         let (run, _, work) = net.nodes[worker].running.remove(0);
         low.retain(|id| *id != work.task);
         let task = high(&mut dice);
@@ -66,7 +66,7 @@ fn starve(net: &mut Net, seed: u64) {
 #[test]
 fn no_priority_starves_at_its_owner() {
     for seed in 0..20 {
-        // So many may be open that each lane of the worker is short: the owner's order decides.
+        // Few attempts wait at the worker, so the owner's order decides.
         starve(&mut Net::connected(&[1]), seed);
         starve(&mut Net::connected(&[2, 3]), seed);
     }
@@ -87,7 +87,7 @@ fn worker_starts_the_lowest_priority_in_its_turn() {
     let (run, owner, work) = net.nodes[1].running.remove(0);
     net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
     net.settle();
-    // The owner did not make these, and would cancel them.
+    // Disconnected: the owner did not make these attempts, and would cancel them.
     net.links.insert((0, 1), false);
     let mut number = 1;
     let mut send = |net: &mut Net, priority| {
@@ -108,7 +108,7 @@ fn worker_starts_the_lowest_priority_in_its_turn() {
         send(&mut net, 127);
         let (run, _, work) = net.nodes[1].running.remove(0);
         if work.priority == -128 {
-            assert!(starts >= turn, "the highest goes first otherwise");
+            assert!(starts >= turn, "the low one waits for its turn");
             break;
         }
         net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
@@ -202,7 +202,7 @@ fn credit_is_shared_equally_regardless_of_demand() {
     net.finish(1, output("x"));
     let engine = &net.nodes[1].engine;
     let credit = engine.worker.credit_of(engine.node.peers.key(&net.nodes[0].id).unwrap());
-    assert_eq!(credit.slots, 8, "all of it again, where nobody else has anything");
+    assert_eq!(credit.slots, 8, "all slots, once the other owner has no attempts");
 }
 
 /// A peer outside the net.
@@ -213,7 +213,7 @@ fn stranger(number: usize) -> PeerId {
     PeerId::from_bytes(&bytes).unwrap()
 }
 
-/// An assignment.
+/// An assignment with this input.
 fn work(input: &'static str) -> Assignment {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a").with_input(input));
@@ -225,8 +225,8 @@ fn assign(work: &Assignment, number: u64) -> ToWorker {
     ToWorker::Assign(Box::new(Assignment { epoch, ..work.clone() }))
 }
 
-/// Opens the session of an owner whose tasks have no measurable run time: it may have as many as
-/// its credit has tasks.
+/// Opens the session of an owner whose tasks have no measurable run time: only the number of tasks
+/// limits its credit.
 fn begin(net: &mut Net, number: usize) {
     let peer = stranger(number);
     net.feed(1, Input::OwnerSession { peer });
@@ -289,7 +289,7 @@ fn worker_answers_tenfold_load_within_its_bounds() {
         let reserved = OWNERS * limits::HELD_RESERVED as usize;
         assert!(net.nodes[1].engine.accounts().held <= limits::HELD_ATTEMPTS + reserved);
     }
-    assert_eq!(accepted + busy, OWNERS * (each / 10) * 10, "each offer is answered once");
+    assert_eq!(accepted + busy, OWNERS * (each / 10) * 10, "each assignment is answered once");
     assert_eq!(accepted, net.nodes[1].engine.accounts().held);
     assert!(net.nodes[1].running.len() <= 4);
     for number in 0..OWNERS {
@@ -302,7 +302,7 @@ fn worker_answers_tenfold_load_within_its_bounds() {
         net.finish(1, AttemptEnd::Cancelled);
     }
     let engine = &net.nodes[1].engine;
-    assert!(engine.worker.held_and_unacked().0 <= 4, "nothing is left but what ran");
+    assert!(engine.worker.held_and_unacked().0 <= 4, "only attempts that ran are left");
     assert!(engine.worker.owners_in_turn() == 0);
 }
 
@@ -336,8 +336,8 @@ fn owners_that_ignore_their_credit_lock_no_other_out() {
     assert_eq!(answers(&mut net.nodes[1])[..2], [reserved as usize, 3]);
 }
 
-/// Sends this many assignments in one frame, and counts the answers.
-fn offer(net: &mut Net, work: &Assignment, numbers: std::ops::Range<u64>) -> [usize; 2] {
+/// Sends assignments with these numbers at once, and counts the answers: accepted, busy.
+fn assign_many(net: &mut Net, work: &Assignment, numbers: std::ops::Range<u64>) -> [usize; 2] {
     let frames = numbers.map(|number| assign(work, number)).collect();
     net.feed(1, Input::FromOwner { peer: stranger(0), frames });
     net.settle();
@@ -352,12 +352,12 @@ fn owner_is_limited_to_the_bytes_of_its_credit() {
     begin(&mut net, 0);
     let mut work = work("x");
     work.input = vec![0; limits::INLINE_BYTES].into();
-    assert_eq!(offer(&mut net, &work, 1..21), [16, 4], "16 MiB at a MiB each");
+    assert_eq!(assign_many(&mut net, &work, 1..21), [16, 4], "16 MiB at a MiB each");
 }
 
 #[test]
 fn owner_that_acknowledges_nothing_gets_busy() {
-    // Bytes of a result, and how many of them are kept.
+    // The number of results that are kept, by count and by bytes.
     let by_count = 2 * u64::from(limits::CREDIT_TASKS);
     let by_bytes = (limits::UNACKED_BYTES / 4 / limits::INLINE_BYTES) as u64;
     for (bytes, most) in [(1, by_count), (limits::INLINE_BYTES, by_bytes)] {
@@ -367,7 +367,7 @@ fn owner_that_acknowledges_nothing_gets_busy() {
         let (work, result) = (work("x"), Bytes::from(vec![b'x'; bytes]));
         let step = most / 2;
         for first in [1, 1 + step] {
-            let taken = offer(&mut net, &work, first..first + step);
+            let taken = assign_many(&mut net, &work, first..first + step);
             assert_eq!(taken, [step as usize, 0], "{bytes} bytes");
             for (run, _, _) in std::mem::take(&mut net.nodes[1].running) {
                 let end = AttemptEnd::Output(result.clone());
@@ -377,10 +377,10 @@ fn owner_that_acknowledges_nothing_gets_busy() {
             net.nodes[1].outbox.clear();
         }
         let all = 1..=most;
-        assert_eq!(offer(&mut net, &work, most + 1..most + 4), [0, 3], "{bytes} bytes");
+        assert_eq!(assign_many(&mut net, &work, most + 1..most + 4), [0, 3], "{bytes} bytes");
         let frames = all.map(|number| ToWorker::Ack(Epoch { boot: 1, number })).collect();
         net.feed(1, Input::FromOwner { peer: stranger(0), frames });
-        assert_eq!(offer(&mut net, &work, most + 4..most + 7), [3, 0], "it is served again");
+        assert_eq!(assign_many(&mut net, &work, most + 4..most + 7), [3, 0], "it is served again");
     }
 }
 
@@ -410,7 +410,7 @@ fn tenfold_submissions_are_accepted_or_given_a_retry_time() {
     net.connect(0, 1);
     net.finish(1, output("x"));
     let again = net.submit(task("text/a"));
-    assert_ne!(net.state(again), "unknown", "there is room once something has ended");
+    assert_ne!(net.state(again), "unknown", "the end of a task makes room");
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn results_for_100000_tasks_of_vanished_owners_are_bounded() {
     assert!(engine.node.peers.keys().len() <= limits::PEERS);
     assert!(engine.worker.held_and_unacked().1 <= limits::UNACKED_BYTES);
     assert!(accounts.unacked <= limits::PEERS * each, "by count");
-    assert_eq!(accounts.unacked as u64 + accounts.dropped_results, TASKS as u64, "all are told of");
+    assert_eq!(accounts.unacked as u64 + accounts.dropped_results, TASKS as u64, "kept or counted");
     assert_eq!(net.nodes[1].ledger.len(), accounts.unacked, "the disk keeps no more");
     net.now = net.now + limits::KEEP_RESULTS;
     net.pass(Duration::from_secs(60));
@@ -465,9 +465,9 @@ fn act(net: &mut Net, index: usize) {
 /// Brings a task into one of the states in which it can be cancelled.
 fn bring(net: &mut Net, state: usize) -> TaskId {
     match state {
-        // Waits, because no worker can take it.
+        // Waits: its target is not connected.
         0 => net.submit_to(0, task("text/b"), &[2]),
-        // Assigned, and the worker does not know yet.
+        // Assigned; the worker has not answered.
         1 => {
             let (task, targets) = (Box::new(task("text/a")), Vec::new());
             let id = task.id;
@@ -513,8 +513,8 @@ fn cancel_storm_in_every_state_leaves_nothing_behind() {
         net.feed(0, Input::Cancel { id, by, reason: String::new(), token });
         // The owner alone decides: it answers before any message from the worker.
         act(&mut net, 0);
-        let told = net.nodes[0].replies.iter().find(|(of, _)| *of == token);
-        let Some((_, Reply::Ended { end, .. })) = told else { panic!("state {state}: no answer") };
+        let reply = net.nodes[0].replies.iter().find(|(of, _)| *of == token);
+        let Some((_, Reply::Ended { end, .. })) = reply else { panic!("state {state}: no answer") };
         let expected = if state == 4 { "succeeded" } else { "cancelled" };
         assert_eq!((end.state().as_str(), net.state(id)), (expected, expected), "state {state}");
         net.settle();

@@ -1,4 +1,4 @@
-//! A task's progress is known while its attempt runs, and no longer.
+//! A task's progress is kept while its attempt runs, and dropped with its end.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn report(net: &mut Net, index: usize, fraction: f32, message: &str) {
     net.settle();
 }
 
-/// The shown progress of a task, alone and in a list.
+/// A task's progress, which must be the same in its view and in a list.
 fn shown(net: &Net, id: TaskId) -> Option<(f32, String)> {
     let alone = net.view(id).unwrap().progress;
     let query = crate::engine::view::TaskQuery::default();
@@ -58,7 +58,7 @@ fn progress_is_dropped_with_lost_worker_or_cancel() {
     let lost = net.submit(task("text/a"));
     report(&mut net, 1, 0.5, "half");
     net.disconnect(0, 1);
-    assert_eq!(kept(&net), 1, "it may still run");
+    assert_eq!(kept(&net), 1, "the attempt may still run");
     net.pass(limits::LEASE);
     assert_eq!((shown(&net, lost), kept(&net)), (None, 0));
 

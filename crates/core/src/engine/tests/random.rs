@@ -11,7 +11,7 @@ use crate::{CancelledBy, FailureCode, TaskFailure, TaskState, engine::view::Task
 fn play(seed: u64) {
     let mut net = Net::connected(&[1, 2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
-    // Some are archived, and none is forgotten.
+    // With this limit some tasks are archived, and none is forgotten.
     net.nodes[0].engine.node.config.keep_bytes = 320 * crate::limits::ENDED_WEIGHT as u64;
     let mut dice = SmallRng::seed_from_u64(!seed);
     let mut ids = Vec::new();
@@ -20,7 +20,7 @@ fn play(seed: u64) {
         let node = dice.random_range(1..4);
         match dice.random_range(0..100) {
             0..35 => {
-                // No node has the last one: it ends as it is submitted, beside others that wait.
+                // No node has `text/none`: the task ends at submission while others wait.
                 let mut task = task(["text/a", "text/b", "text/none"][dice.random_range(0..3)]);
                 task.retry.hedge = dice.random_range(0..2) == 0;
                 ids.push(net.submit(task));
@@ -66,13 +66,13 @@ fn play(seed: u64) {
     check(&net);
     for node in 1..4 {
         let accounts = net.nodes[node].engine.accounts();
-        assert_eq!((accounts.held, accounts.unacked), (0, 0), "seed {seed}: nothing is left");
+        assert_eq!((accounts.held, accounts.unacked), (0, 0), "seed {seed}: none is held");
     }
 }
 
-/// Each task has one end, and its waiting callers were answered if the owner was not restarted.
+/// Each task has one end, and its waiting caller has one answer unless the owner was restarted.
 fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
-    let told: Vec<TaskId> = net.nodes[0]
+    let answered: Vec<TaskId> = net.nodes[0]
         .replies
         .iter()
         .filter_map(|(token, reply)| match reply {
@@ -80,10 +80,10 @@ fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
             _ => None,
         })
         .collect();
-    let distinct: BTreeSet<TaskId> = told.iter().copied().collect();
-    assert_eq!(distinct.len(), told.len(), "seed {seed}: each is told once at the most");
-    // Callers of a killed owner get no answer; the task still has its end.
-    assert!(restarted || told.len() == ids.len(), "seed {seed}: each is told");
+    let distinct: BTreeSet<TaskId> = answered.iter().copied().collect();
+    assert_eq!(distinct.len(), answered.len(), "seed {seed}: one answer per task at most");
+    // Callers of a restarted owner get no answer; the task still ends.
+    assert!(restarted || answered.len() == ids.len(), "seed {seed}: each task is answered");
     for id in ids {
         let state = net.state(*id);
         let ended = ["succeeded", "failed", "cancelled", "expired"].contains(&state);
@@ -113,7 +113,7 @@ fn check_counts(net: &Net, engine: &Engine) {
     assert_eq!(accounts.running, count(&["assigned", "running"]));
 }
 
-/// Every waiting task names each known peer once, with the reason why it is not there.
+/// The explanation of each waiting task names every known peer once.
 fn check_explanations(net: &Net) {
     let engine = &net.nodes[0].engine;
     let known: BTreeSet<PeerId> = engine.node.peers.iter().map(|(_, peer)| *peer.id).collect();
@@ -121,8 +121,8 @@ fn check_explanations(net: &Net) {
     for task in engine.read(net.now).tasks(&queued) {
         let task = task.here().unwrap();
         let why = engine.read(net.now).task(task.id).unwrap().waiting.unwrap();
-        let told: BTreeSet<PeerId> = why.peers.iter().map(|(peer, _)| *peer).collect();
-        assert_eq!((told.len(), told), (why.peers.len(), known.clone()), "{why:?}");
+        let named: BTreeSet<PeerId> = why.peers.iter().map(|(peer, _)| *peer).collect();
+        assert_eq!((named.len(), named), (why.peers.len(), known.clone()), "{why:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tasks that name their worker and are refused there.
+//! Tasks whose target refuses them.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::{
     limits,
 };
 
-/// Node 1 trusts node 0 or not, and has or has not told it yet.
-fn trust(net: &mut Net, trusted: bool, told: bool) {
+/// Sets whether node 1 trusts node 0, and whether node 0 already has the resulting advert.
+fn trust(net: &mut Net, trusted: bool, offered: bool) {
     let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
     net.feed(1, Input::Trust { peer: owner, trusted });
-    if told {
+    if offered {
         let mut advert = advert(1);
         if !trusted {
             advert.handlers.clear();
@@ -35,18 +35,18 @@ fn why(net: &Net, id: TaskId) -> (&'static str, Obstacle) {
 
 #[test]
 fn task_waits_while_its_target_withdraws_trust() {
-    for told in [true, false] {
+    for offered in [true, false] {
         let mut net = Net::connected(&[1]);
         let id = net.submit_to(0, task("text/a"), &[1]);
         net.pass(limits::OFFER_NEWS);
         fail(&mut net);
-        trust(&mut net, false, told);
+        trust(&mut net, false, offered);
         net.pass(Duration::from_secs(60));
         let (code, obstacle) = why(&net, id);
         assert_eq!(code, "no_eligible_peer");
         let expected = match &obstacle {
-            Obstacle::NotOffered { .. } => told,
-            Obstacle::Refused(reason) => reason.code() == "not_accepted" && !told,
+            Obstacle::NotOffered { .. } => offered,
+            Obstacle::Refused(reason) => reason.code() == "not_accepted" && !offered,
             _ => false,
         };
         assert!(expected, "{obstacle:?}");
@@ -72,7 +72,7 @@ fn task_refused_by_its_target_expires_by_queue_limit() {
     assert_eq!(ids.map(|id| net.end(id)), [expired.clone(), expired]);
 }
 
-/// A refusal, and whether it ends a task whose worker offered its handler: soon after the
+/// A refusal, and whether it ends a task whose target offered its handler: soon after the
 /// submission, and later.
 fn table() -> Vec<(Reason, bool, bool)> {
     let (retry_after, text) = (Duration::from_secs(1), String::new);
@@ -165,7 +165,7 @@ fn member_that_ran_at_its_target_waits_for_it() {
         net.finish(1, output("x"));
     }
     assert_eq!(net.state(first), "succeeded");
-    assert_eq!(net.nodes[0].engine.sizes().groups, 0, "no needs are left");
+    assert_eq!(net.nodes[0].engine.sizes().groups, 0, "no needs are kept");
     let explained = net.nodes[0].engine.read(net.now).explain_group(group).unwrap();
     assert!(explained.waiting.is_empty() && explained.others == 0, "{explained:?}");
 }
@@ -181,7 +181,7 @@ fn restored_task_waits_for_its_target() {
     assert!(matches!(why(&net, id).1, Obstacle::NotOffered { .. }));
 }
 
-/// A worker has refused one task: `explain` does not call it free for others of that kind.
+/// A worker that refused one task is not shown as free to other tasks of the class.
 #[test]
 fn tasks_behind_a_refused_task_show_the_same_reason() {
     let mut net = Net::connected(&[1]);

@@ -31,7 +31,7 @@ fn restored_tasks_keep_their_ends_and_the_rest_run() {
     assert_eq!(
         net.nodes[1].engine.accounts().unacked,
         0,
-        "also what was made for the earlier start"
+        "including results for the earlier start of the owner"
     );
     net.restart(0);
     assert_eq!(net.state(waiting), "succeeded");
@@ -63,7 +63,7 @@ fn unacknowledged_result_survives_worker_restart() {
     net.connect(0, 1);
     let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
     assert_eq!(result.text(), Ok("made while apart"));
-    assert!(net.nodes[1].running.is_empty(), "and nothing runs twice");
+    assert!(net.nodes[1].running.is_empty(), "the attempt does not run again");
     net.pass(limits::ACK_DELAY);
     net.restart(1);
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "released on disk as well");
@@ -77,8 +77,8 @@ fn attempt_of_earlier_owner_start_is_stopped() {
     net.restart(0);
     net.connect(0, 1);
     net.pass(Duration::from_secs(2));
-    assert_eq!(net.nodes[1].stopped, [run], "it would run for nobody");
-    assert_eq!(net.nodes[1].running.len(), 2, "and another attempt runs");
+    assert_eq!(net.nodes[1].stopped, [run], "its owner no longer has this epoch");
+    assert_eq!(net.nodes[1].running.len(), 2, "another attempt runs");
     net.finish(1, AttemptEnd::Cancelled);
     net.finish(1, output("x"));
     assert_eq!(net.state(id), "succeeded");
@@ -96,7 +96,7 @@ fn unfinished_attempts_leave_no_records_at_the_worker() {
     net.feed(0, Input::Cancel { id: waits, by, reason, token: Token(9_999) });
     net.settle();
     net.pass(limits::ACK_DELAY);
-    assert_eq!(net.nodes[1].engine.accounts().held, 1, "the other one runs");
+    assert_eq!(net.nodes[1].engine.accounts().held, 1, "only the running attempt");
     net.feed(1, Input::Close);
     net.settle();
     assert!(net.nodes[1].records.is_empty(), "{:?}", net.nodes[1].records);
@@ -112,7 +112,7 @@ fn restart_restores_keys_but_no_forgotten_tasks() {
     net.restart(0);
     net.connect(0, 1);
     net.submit(Task { id: TaskId::from_bytes([7; 16]), ..keyed });
-    assert_eq!(net.nodes[0].ends_of(first).len(), 2, "the earlier one, and its end");
+    assert_eq!(net.nodes[0].ends_of(first).len(), 2, "replies to both submissions");
     for _ in 0..100 {
         net.submit(task("text/a"));
         net.finish(1, output("x"));
@@ -151,8 +151,8 @@ fn task_that_crashes_its_node_fails_as_lost() {
     let poison =
         Task { retry: RetryPolicy { crashes: 2, ..RetryPolicy::default() }, ..task("text/a") };
     let id = net.submit_to(1, poison, &[]);
-    for life in 0..3 {
-        assert_eq!(net.nodes[1].running.len(), 1, "in life {life}");
+    for start in 0..3 {
+        assert_eq!(net.nodes[1].running.len(), 1, "start {start}");
         net.restart(1);
     }
     let [TaskEnd::Failed(failure)] = &net.nodes[1].ledger_ends(id)[..] else { panic!("one end") };
@@ -179,7 +179,7 @@ fn restored_task_runs_once_its_start_is_persisted() {
     };
     net.feed(1, cancel);
     net.settle();
-    assert!(net.nodes[1].stopped.is_empty(), "it has not started");
+    assert!(net.nodes[1].stopped.is_empty(), "the attempt has not started");
     let tried = net.nodes[1].records.iter().any(|record| matches!(record, Record::Tried { .. }));
     assert!(tried, "{:?}", net.nodes[1].records);
     net.persist(1);
@@ -201,7 +201,7 @@ fn clean_stops_do_not_count_as_crashes() {
     net.finish(1, output("x"));
     let view = net.nodes[1].engine.read(net.now).task(id).unwrap();
     assert_eq!(view.state.as_str(), "succeeded");
-    // Only the task is left of the first start.
+    // The first start left a record of the task, but no attempt.
     assert_eq!(view.attempts.last().unwrap().number, 5);
 }
 
@@ -226,10 +226,10 @@ fn attempts_are_counted_and_shown_across_restarts() {
         net.connect(0, 1);
         assert_eq!(ended(&net), count);
     }
-    assert_eq!(net.state(id), "failed", "three attempts, over all lives");
+    assert_eq!(net.state(id), "failed", "three attempts over all starts");
     net.restart(0);
     let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
-    let told: Vec<(u32, Duration, &str)> = view
+    let shown: Vec<(u32, Duration, &str)> = view
         .attempts
         .iter()
         .map(|attempt| {
@@ -237,21 +237,20 @@ fn attempts_are_counted_and_shown_across_restarts() {
             (attempt.number, took, attempt.end.as_deref().unwrap())
         })
         .collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0], (1, Duration::from_secs(1), "handler: no luck"), "{told:?}");
-    assert_eq!(told[2].2, "failed", "{told:?}");
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert_eq!(shown[0], (1, Duration::from_secs(1), "handler: no luck"), "{shown:?}");
+    assert_eq!(shown[2].2, "failed", "{shown:?}");
 }
 
-/// The work that waits for a slow disk is bounded in bytes, so every text that a worker can make
-/// long counts.
+/// Records that wait for a slow disk are bounded in bytes, so the texts of workers must count.
 #[test]
 fn failure_messages_count_in_the_weight_of_records() {
     let mut net = Net::connected(&[1]);
     let retry = RetryPolicy { attempts: 2, backoff: Duration::ZERO, ..RetryPolicy::default() };
     net.submit(Task { retry, ..task("text/a") });
-    let words = "x".repeat(1_000);
+    let message = "x".repeat(1_000);
     for attempt in 1..=2 {
-        net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, words.clone())));
+        net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, message.clone())));
         net.pass(Duration::from_millis(1));
         let record = net.nodes[0].records.last().unwrap();
         assert!(record.weight() >= attempt * 1_000, "{}: {record:?}", record.weight());

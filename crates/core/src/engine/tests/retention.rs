@@ -1,4 +1,4 @@
-//! How long ended tasks are kept, and that others do not pay for it.
+//! How long ended tasks and unacknowledged results are kept.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,13 +9,13 @@ use crate::{FailureCode, GroupId, GroupMember, TaskFailure, limits};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A unit of retention in the test's model.
+/// A single task or a group, which is kept and forgotten as a whole.
 struct Unit {
     tasks: Vec<TaskId>,
     group: Option<GroupId>,
-    /// Its ended tasks.
+    /// The ended tasks.
     done: BTreeSet<TaskId>,
-    /// When the last of them ended.
+    /// When the last ended task ended.
     end: Time,
     read: bool,
     bytes: u64,
@@ -28,7 +28,7 @@ impl Unit {
     }
 }
 
-/// Units of a random history, with the invariants they must meet.
+/// A random history of units, with the invariants that they must meet.
 struct History {
     net: Net,
     units: Vec<Unit>,
@@ -80,7 +80,7 @@ impl History {
         }
     }
 
-    /// Compares the known tasks; `before` is their earlier number.
+    /// Compares the known tasks with the model; `before` is the number of kept bytes one step earlier.
     fn check(&mut self, seed: u64, before: u64) {
         let (now, keep) = (self.net.now, self.keep);
         let mut forgotten = Vec::new();
@@ -88,7 +88,7 @@ impl History {
             let states = unit.tasks.iter().map(|id| self.net.state(*id));
             let gone: Vec<bool> = states
                 .map(|state| {
-                    assert_ne!(state, "unknown", "seed {seed}: it is known, or forgotten");
+                    assert_ne!(state, "unknown", "seed {seed}: known or forgotten");
                     state == "forgotten"
                 })
                 .collect();
@@ -96,10 +96,10 @@ impl History {
             assert!(all_gone || !gone.iter().any(|gone| *gone), "seed {seed}: as a whole");
             if let Some(group) = unit.group {
                 let known = self.net.nodes[0].engine.read(now).group(group).is_some();
-                assert_eq!(known, !all_gone, "seed {seed}: the group goes with its members");
+                assert_eq!(known, !all_gone, "seed {seed}: group with members");
             }
             if all_gone && !unit.gone {
-                assert_eq!(unit.open(), 0, "seed {seed}: it has ended");
+                assert_eq!(unit.open(), 0, "seed {seed}: ended");
                 unit.gone = true;
                 if unit.end + keep > now {
                     forgotten.push(at);
@@ -111,11 +111,11 @@ impl History {
         let live = live.map(Unit::open).sum::<usize>();
         let live = (live * limits::ENDED_WEIGHT) as u64;
         if !forgotten.is_empty() {
-            assert!(before + live > self.most - 4 * 1_024, "seed {seed}: for want of space");
+            assert!(before + live > self.most - 4 * 1_024, "seed {seed}: only for space");
             let one_unread = forgotten.iter().any(|at| !self.units[*at].read);
             let left = |unit: &&Unit| !unit.gone && unit.open() == 0 && unit.read;
             let left = self.units.iter().find(left).map(|unit| unit.end);
-            assert!(!one_unread || left.is_none(), "seed {seed}: those that were read go first");
+            assert!(!one_unread || left.is_none(), "seed {seed}: read units first");
         }
         let over = |unit: &&Unit| !unit.gone && unit.open() == 0;
         let kept: u64 = self.units.iter().filter(over).map(|unit| unit.bytes).sum();
@@ -150,7 +150,7 @@ fn play(seed: u64) {
             15 => {
                 history.net.restart(0);
                 history.net.connect(0, 1);
-                // The latest reads of results are not journalled by themselves.
+                // The latest reads may be missing: a read alone writes no record.
                 for unit in &mut history.units {
                     let of = |id: &TaskId| history.net.nodes[0].engine.owner.was_read(id);
                     unit.read = unit.open() == 0 && unit.tasks.iter().all(of);
@@ -166,7 +166,7 @@ fn play(seed: u64) {
         history.net.pass(limits::DISK_FULL_RETRY);
     }
     history.net.pass(keep);
-    assert_eq!(history.net.nodes[0].ledger.len(), 0, "seed {seed}: nothing is kept for ever");
+    assert_eq!(history.net.nodes[0].ledger.len(), 0, "seed {seed}: all are forgotten");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn results_do_not_age_while_the_node_is_down() {
         assert_eq!(net.nodes[0].ledger.archived_len(), usize::from(archived));
         net.restart_after(0, limits::KEEP_RESULTS * 2);
         net.pass(limits::KEEP_RESULTS - DAY);
-        assert_eq!(net.state(id), "succeeded", "it is not older than the node was up");
+        assert_eq!(net.state(id), "succeeded", "downtime does not count in the age");
         net.restart_after(0, limits::KEEP_RESULTS * 2);
         net.pass(DAY);
         assert_eq!(net.state(id), "forgotten");
@@ -223,7 +223,7 @@ fn key_names_its_task_while_it_is_kept_or_archived() {
     assert_eq!(net.state(again), "running", "the key is free");
 }
 
-/// The archive cannot be written: the tasks of its volume stay, and all others are forgotten as
+/// While the archive cannot be written, the tasks of its volume stay and all others are forgotten as
 /// before.
 #[test]
 fn results_are_forgotten_while_a_volume_is_not_written() {
@@ -261,7 +261,7 @@ fn archived_task_is_shown_as_before() {
         (net.find("last"), net.find(&id[20..]))
     };
     let found = find(&net);
-    // They are archived with the next tasks that end.
+    // With the smaller limit the next pass archives both tasks.
     net.nodes[0].engine.node.config.keep_bytes = 16 * limits::ENDED_WEIGHT as u64;
     net.pass(Duration::from_secs(1));
     net.settle();
@@ -281,7 +281,7 @@ fn archived_task_is_shown_as_before() {
     let new = TaskId::new();
     let again = net.nodes[0].ledger.archived(number).unwrap().clone().again(new).unwrap();
     assert_eq!((again.0.id, again.0.input.as_bytes()), (new, &b"input"[..]));
-    assert!(engine.read(net.now).again(ids[0], new).is_err(), "it has succeeded");
+    assert!(engine.read(net.now).again(ids[0], new).is_err(), "a successful task is not repeated");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn unread_results_due_to_be_forgotten_are_counted() {
     net.nodes[0].engine.node.config.keep_bytes = limits::KEEP_BYTES;
     net.pass(limits::KEEP_RESULTS / 10 * 9 + Duration::from_secs(1));
     let kept = net.nodes[0].engine.accounts().kept;
-    assert_eq!((kept.short, due(&net)), (false, 1), "by age");
+    assert_eq!((kept.short, due(&net)), (false, 1), "one is due by age");
 }
 
 #[test]
@@ -326,14 +326,14 @@ fn read_results_in_memory_make_room_only_for_each_other() {
     let states: Vec<_> = read.iter().map(|(id, _)| net.state(*id)).collect();
     let kept = states.iter().filter(|state| **state == "succeeded").count();
     assert!((limits::HANDED_OUT_IN_MEMORY..read.len()).contains(&kept), "{kept}");
-    assert!(states.is_sorted_by_key(|state| *state == "succeeded"), "the first go first");
+    assert!(states.is_sorted_by_key(|state| *state == "succeeded"), "earliest reads go first");
     assert_eq!(net.state(unread.0), "succeeded");
 }
 
 #[test]
 fn restart_does_not_change_the_age_of_ended_tasks() {
     let mut net = Net::connected(&[2]);
-    // The first of them ends last.
+    // The task submitted first ends last.
     let (slow, quick) = (net.submit(task("text/a")), net.submit(task("text/a")));
     net.nodes[1].running.swap(0, 1);
     net.finish(1, output("quick"));
@@ -357,11 +357,11 @@ fn unclaimed_result_expires_also_after_a_restart() {
     net.pass(DAY);
     net.restart(1);
     net.pass(limits::KEEP_RESULTS - DAY - DAY);
-    assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "it may still come");
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "the owner may still return");
     net.pass(DAY + Duration::from_secs(10));
     let accounts = net.nodes[1].engine.accounts();
     assert_eq!((accounts.unacked, accounts.dropped_results), (0, 1));
-    assert_eq!(net.nodes[1].ledger.len(), 0, "on disk as well");
+    assert_eq!(net.nodes[1].ledger.len(), 0, "the disk keeps no record");
     assert_eq!(net.nodes[1].engine.worker.held_and_unacked().1, 0);
 }
 
@@ -372,7 +372,7 @@ fn result_for_a_connected_owner_does_not_expire() {
     net.submit(task("text/a"));
     let owner = net.nodes[0].id;
     let run = net.nodes[1].running.remove(0).0;
-    // The owner cannot write it to disk yet.
+    // The owner cannot persist the result yet.
     net.disk = false;
     net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
     net.settle();
@@ -385,7 +385,7 @@ fn result_for_a_connected_owner_does_not_expire() {
 
 #[test]
 fn oldest_results_of_the_heaviest_owners_make_room() {
-    // Owner 0 left little; owner 5 is connected, and cannot write its results to disk yet.
+    // Owner 0 has few results; owner 5 is connected, and cannot persist its results yet.
     let mut net = Net::new(&[0, 0, 0, 0, 0, 64]);
     let worker = 6;
     let large = Bytes::from(vec![b'x'; limits::INLINE_BYTES]);
@@ -411,19 +411,19 @@ fn oldest_results_of_the_heaviest_owners_make_room() {
     let accounts = engine.accounts();
     assert!(engine.worker.held_and_unacked().1 <= limits::UNACKED_BYTES);
     let most = limits::UNACKED_BYTES / limits::INLINE_BYTES;
-    assert!(accounts.unacked >= most - 2, "no more was dropped than had to be");
+    assert!(accounts.unacked >= most - 2, "no result is dropped without need");
     let all: usize = made.iter().map(Vec::len).sum();
     assert_eq!(accounts.dropped_results, (all - accounts.unacked) as u64);
     let left = |owner: usize| -> Vec<u64> {
         let key = engine.node.peers.key(&net.nodes[owner].id).unwrap();
         engine.worker.epochs_of(key).iter().map(|epoch| epoch.number).collect()
     };
-    assert_eq!(left(0), made[0], "who left little keeps it");
-    assert_eq!(left(5), made[5], "who is here keeps it");
+    assert_eq!(left(0), made[0], "the owner with few results keeps them");
+    assert_eq!(left(5), made[5], "the connected owner keeps its results");
     for (owner, made) in made.iter().enumerate().take(5).skip(1) {
         let left = left(owner);
-        assert!(!left.is_empty(), "owner {owner} is left some");
-        assert!(made.ends_with(&left), "owner {owner}: the latest are left: {left:?}");
+        assert!(!left.is_empty(), "owner {owner} keeps some");
+        assert!(made.ends_with(&left), "owner {owner} keeps the latest: {left:?}");
     }
 }
 
@@ -438,8 +438,8 @@ fn failed_members_are_forgotten_by_age() {
     net.settle();
     net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Permanent, "no")));
     net.pass(limits::KEEP_RESULTS - DAY);
-    assert_eq!(net.state(id), "failed", "it may still be asked about");
+    assert_eq!(net.state(id), "failed", "it is kept until its age limit");
     net.pass(DAY);
     assert_eq!(net.state(id), "forgotten");
-    assert_eq!(net.nodes[0].ledger.len(), 0, "on disk as well");
+    assert_eq!(net.nodes[0].ledger.len(), 0, "the disk keeps no record");
 }

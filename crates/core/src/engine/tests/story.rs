@@ -1,4 +1,4 @@
-//! What is shown of a task's attempts: while they run, after their end, and after a restart.
+//! A task's attempts as shown while they run, after their end, and after a restart.
 
 use std::time::Duration;
 
@@ -63,14 +63,14 @@ fn latest_attempts_are_shown_with_the_running_one() {
         net.pass(Duration::from_millis(1));
     }
     assert_eq!(numbers(&net), [4, 5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!(attempts(&net, id).last().unwrap().2, None, "it runs");
+    assert_eq!(attempts(&net, id).last().unwrap().2, None, "the last one runs");
     net.finish(1, output("x"));
     assert_eq!(numbers(&net).len(), limits::KEPT_ATTEMPTS);
     net.restart(0);
     assert_eq!(numbers(&net), [4, 5, 6, 7, 8, 9, 10, 11]);
 }
 
-/// Cancels a task whose end does not reach the disk.
+/// Cancels a task whose end is not persisted.
 fn cancel_unsafely(net: &mut Net, id: TaskId) {
     net.disk = false;
     let (by, reason) = (CancelledBy::Submitter, String::new());
@@ -92,13 +92,13 @@ fn ended_attempt_stays_ended_beside_an_unsafe_task_end() {
     let is_open: Vec<bool> = shown.iter().map(|made| made.2.is_none()).collect();
     assert_eq!(is_open, [false, true], "{shown:?}");
     cancel_unsafely(&mut net, id);
-    assert_eq!(attempts(&net, id), shown, "nothing of the end is shown");
+    assert_eq!(attempts(&net, id), shown, "the unsafe end is not shown");
     net.persist(0);
     let ends: Vec<_> = attempts(&net, id).into_iter().filter_map(|made| made.3).collect();
     assert_eq!(ends, ["busy", "cancelled"]);
 }
 
-/// A quarter of a million of them wait without any worker: their table is most of the memory then.
+/// With a quarter of a million waiting tasks, the table is most of a node's memory.
 #[test]
 fn table_slot_of_a_task_is_small() {
     let bytes = Owner::bytes_of_a_task();

@@ -6,23 +6,23 @@ use std::time::Duration;
 use super::*;
 use crate::{CancelledBy, Epoch, Reason, frame::Credit, limits};
 
-/// A node outside the net: frames to it stay in the outbox.
+/// A peer outside the net: frames to it stay in the outbox.
 fn stranger() -> PeerId {
     peer(77)
 }
 
-/// The frames that a node has sent to the stranger, in short words.
+/// The frames that a node has sent to the stranger, by name.
 fn sent(net: &mut Net, index: usize) -> Vec<String> {
     let sent = std::mem::take(&mut net.nodes[index].outbox);
     let words = |(_, frames): (PeerId, Frames)| match frames {
-        Frames::ToOwner(frames) => frames.iter().filter_map(said_by_worker).collect::<Vec<_>>(),
-        Frames::ToWorker(frames) => frames.iter().map(said_by_owner).collect(),
+        Frames::ToOwner(frames) => frames.iter().filter_map(name_of_answer).collect::<Vec<_>>(),
+        Frames::ToWorker(frames) => frames.iter().map(name_of_request).collect(),
     };
     sent.into_iter().flat_map(words).collect()
 }
 
-/// Credit and heartbeats concern no single attempt.
-fn said_by_worker(frame: &ToOwner) -> Option<String> {
+/// `None` for frames that do not concern one attempt, such as credit and heartbeats.
+fn name_of_answer(frame: &ToOwner) -> Option<String> {
     Some(match frame {
         ToOwner::Accepted(_) => "accepted".to_owned(),
         ToOwner::Busy { retry_after, .. } if retry_after.is_zero() => "busy now".to_owned(),
@@ -34,7 +34,7 @@ fn said_by_worker(frame: &ToOwner) -> Option<String> {
     })
 }
 
-fn said_by_owner(frame: &ToWorker) -> String {
+fn name_of_request(frame: &ToWorker) -> String {
     let word = match frame {
         ToWorker::Assign(_) => "assign",
         ToWorker::Cancel(_) => "cancel",
@@ -71,7 +71,7 @@ fn order(epoch: Epoch) -> Box<Assignment> {
     })
 }
 
-fn say(net: &mut Net, frame: ToWorker) {
+fn send(net: &mut Net, frame: ToWorker) {
     net.feed(1, Input::FromOwner { peer: stranger(), frames: vec![frame] });
     net.settle();
 }
@@ -84,20 +84,20 @@ fn worker_in(state: AtWorker) -> (Net, Epoch) {
     net.feed(1, Input::OwnerSession { peer });
     net.settle();
     if matches!(state, AtWorker::Unknown) {
-        // The next frame is not the first of its session.
-        say(&mut net, ToWorker::Ack(FIRST));
+        // The frame under test must not be the first of its session.
+        send(&mut net, ToWorker::Ack(FIRST));
         return (net, FIRST);
     }
-    say(&mut net, ToWorker::Assign(order(FIRST)));
+    send(&mut net, ToWorker::Assign(order(FIRST)));
     if matches!(state, AtWorker::Waiting) {
-        say(&mut net, ToWorker::Assign(order(SECOND)));
+        send(&mut net, ToWorker::Assign(order(SECOND)));
         return (net, SECOND);
     }
     if !matches!(state, AtWorker::Running) {
         net.finish(1, output("x"));
     }
     if matches!(state, AtWorker::Forgotten) {
-        say(&mut net, ToWorker::Ack(FIRST));
+        send(&mut net, ToWorker::Ack(FIRST));
     }
     (net, FIRST)
 }
@@ -106,7 +106,7 @@ fn worker_in(state: AtWorker) -> (Net, Epoch) {
 const ANSWERS: [(AtWorker, [&str; 5]); 5] = [
     (AtWorker::Unknown, ["accepted", "not_found", "", "not_found", "not_found"]),
     (AtWorker::Waiting, ["accepted", "cancelled", "", "accepted", "busy now"]),
-    // The end of a cancelled run is the answer.
+    // A cancel is answered by the end of the run, which comes later.
     (AtWorker::Running, ["accepted", "", "", "accepted", "accepted"]),
     (AtWorker::Finished, ["result", "result", "", "result", "result"]),
     (AtWorker::Forgotten, ["conflict", "not_found", "", "not_found", "not_found"]),
@@ -128,13 +128,13 @@ fn worker_answers_every_frame_in_every_state() {
         for (at, answer) in row.into_iter().enumerate() {
             let (mut net, epoch) = worker_in(state);
             let frame = questions(epoch)[at].clone();
-            let name = said_by_owner(&frame);
+            let name = name_of_request(&frame);
             sent(&mut net, 1);
-            say(&mut net, frame);
-            assert_eq!(sent(&mut net, 1).join(","), answer, "{name} of one that is {state:?}");
+            send(&mut net, frame);
+            assert_eq!(sent(&mut net, 1).join(","), answer, "{name}, attempt {state:?}");
             let stops = matches!(state, AtWorker::Running) && name == "cancel";
             let stopped = net.nodes[1].stopped.len();
-            assert_eq!(stopped, usize::from(stops), "{name} of one that is {state:?}");
+            assert_eq!(stopped, usize::from(stops), "{name}, attempt {state:?}");
         }
     }
 }
@@ -144,8 +144,8 @@ fn finished_attempt_answers_each_question_with_its_result() {
     let (mut net, epoch) = worker_in(AtWorker::Finished);
     sent(&mut net, 1);
     for time in 0..3 {
-        say(&mut net, ToWorker::Resume(vec![epoch]));
-        say(&mut net, ToWorker::Cancel(epoch));
+        send(&mut net, ToWorker::Resume(vec![epoch]));
+        send(&mut net, ToWorker::Cancel(epoch));
         assert_eq!(sent(&mut net, 1), ["result", "result"], "time {time}");
     }
 }
@@ -160,43 +160,44 @@ fn result_is_sent_once_when_a_session_begins() {
     sent(&mut net, 1);
     net.feed(1, Input::OwnerSessionLost { peer });
     net.feed(1, Input::OwnerSession { peer });
-    // An owner asks before it has read what the worker reports by itself.
-    say(&mut net, ToWorker::Resume(vec![epoch, SECOND]));
+    // The owner asks before it has read the result that the worker sent by itself.
+    send(&mut net, ToWorker::Resume(vec![epoch, SECOND]));
     assert_eq!(sent(&mut net, 1), ["result", "not_found"]);
-    say(&mut net, ToWorker::Resume(vec![epoch]));
-    assert_eq!(sent(&mut net, 1), ["result"], "a later question has its own answer");
+    send(&mut net, ToWorker::Resume(vec![epoch]));
+    assert_eq!(sent(&mut net, 1), ["result"], "a later question gets its own answer");
 }
 
 #[test]
 fn attempt_handed_back_leaves_nothing_behind() {
     let (mut net, epoch) = worker_in(AtWorker::Waiting);
-    say(&mut net, ToWorker::HandBack(epoch));
-    assert_eq!(net.nodes[1].engine.accounts().held, 1, "the one that runs");
+    send(&mut net, ToWorker::HandBack(epoch));
+    assert_eq!(net.nodes[1].engine.accounts().held, 1, "only the running attempt");
     net.finish(1, output("x"));
-    assert!(net.nodes[1].running.is_empty(), "it does not start");
-    say(&mut net, ToWorker::Ack(FIRST));
+    assert!(net.nodes[1].running.is_empty(), "the attempt handed back does not start");
+    send(&mut net, ToWorker::Ack(FIRST));
     let accounts = net.nodes[1].engine.accounts();
     assert_eq!((accounts.held, accounts.unacked), (0, 0));
     sent(&mut net, 1);
-    say(&mut net, ToWorker::Assign(order(epoch)));
-    assert_eq!(sent(&mut net, 1), ["conflict"], "an assignment sent twice does not run either");
+    send(&mut net, ToWorker::Assign(order(epoch)));
+    assert_eq!(sent(&mut net, 1), ["conflict"], "the same assignment does not run later either");
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum AtOwner {
-    /// Assigned, and not answered.
+    /// Assigned, not answered yet.
     Sent,
     Accepted,
     /// The task was cancelled; the attempt has not ended.
     Cancelled,
     /// The attempt has ended.
     Late,
+    /// The epoch was never assigned.
     NeverMade,
-    /// As after a start from an earlier state of the disk.
+    /// The epoch is of a later boot, as after a start from an old copy of the disk.
     HigherBoot,
 }
 
-fn hear(net: &mut Net, frame: ToOwner) {
+fn receive(net: &mut Net, frame: ToOwner) {
     net.feed(0, Input::FromWorker { peer: stranger(), frames: vec![frame] });
     net.settle();
 }
@@ -209,18 +210,18 @@ fn owner_in(state: AtOwner) -> (Net, TaskId, Epoch) {
     net.feed(0, Input::PeerReady { peer, advert: advert(1) });
     net.feed(0, Input::WorkerSession { peer });
     let id = net.submit(task("text/a"));
-    hear(&mut net, ToOwner::Credit(Credit::for_slots(1, 4_096, Duration::ZERO)));
+    receive(&mut net, ToOwner::Credit(Credit::for_slots(1, 4_096, Duration::ZERO)));
     let epoch = Epoch { boot: 1, number: 1 };
     let end = AttemptEnd::Output(Bytes::new());
     match state {
         AtOwner::Sent => {}
-        AtOwner::Accepted => hear(&mut net, ToOwner::Accepted(epoch)),
+        AtOwner::Accepted => receive(&mut net, ToOwner::Accepted(epoch)),
         AtOwner::Cancelled => {
             let (by, reason, token) = (CancelledBy::Submitter, String::new(), Token(9));
             net.feed(0, Input::Cancel { id, by, reason, token });
             net.settle();
         }
-        AtOwner::Late => hear(&mut net, ToOwner::Result { epoch, end, took: Duration::ZERO }),
+        AtOwner::Late => receive(&mut net, ToOwner::Result { epoch, end, took: Duration::ZERO }),
         AtOwner::NeverMade => return (net, id, Epoch { boot: 1, number: 1_000 }),
         AtOwner::HigherBoot => return (net, id, Epoch { boot: 9, number: 1 }),
     }
@@ -228,9 +229,9 @@ fn owner_in(state: AtOwner) -> (Net, TaskId, Epoch) {
     (net, id, epoch)
 }
 
-type Word = (&'static str, fn(Epoch) -> ToOwner);
+type Answer = (&'static str, fn(Epoch) -> ToOwner);
 
-fn words_of_workers() -> [Word; 7] {
+fn answers_of_workers() -> [Answer; 7] {
     [
         ("accepted", ToOwner::Accepted),
         ("busy", |epoch| ToOwner::Busy { epoch, retry_after: Duration::from_secs(1) }),
@@ -264,14 +265,14 @@ fn owner_handles_every_frame_in_every_state() {
         (NeverMade, "assigned"),
         (HigherBoot, "assigned"),
     ] {
-        for (at, (name, frame)) in words_of_workers().into_iter().enumerate() {
+        for (at, (name, frame)) in answers_of_workers().into_iter().enumerate() {
             let (mut net, id, epoch) = owner_in(state);
             assert_eq!(net.state(id), task_is, "{state:?}");
             sent(&mut net, 0);
-            hear(&mut net, frame(epoch));
+            receive(&mut net, frame(epoch));
             net.pass(limits::ACK_DELAY);
-            let told = sent(&mut net, 0).join(",");
-            let found = format!("{} {told}", net.state(id)).trim().to_owned();
+            let frames = sent(&mut net, 0).join(",");
+            let found = format!("{} {frames}", net.state(id)).trim().to_owned();
             let expected = match (state, name) {
                 (Sent | Accepted, "progress") => task_is.to_owned(),
                 (Sent | Accepted, _) => open[at].to_owned(),
@@ -279,12 +280,8 @@ fn owner_handles_every_frame_in_every_state() {
                 (_, "result") => format!("{task_is} ack"),
                 (_, _) => task_is.to_owned(),
             };
-            assert_eq!(found, expected, "{name} of one that is {state:?}");
-            assert_eq!(
-                net.nodes[0].engine.owner.failures_of(&id),
-                0,
-                "{name} of one that is {state:?}"
-            );
+            assert_eq!(found, expected, "{name}, attempt {state:?}");
+            assert_eq!(net.nodes[0].engine.owner.failures_of(&id), 0, "{name}, attempt {state:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ fn needy(cpus: u32) -> Task {
 }
 
 /// The states that node 0 reports of a task in the pass in which it is submitted.
-fn told_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
+fn reported_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
     let id = task.id;
     let engine = &mut net.nodes[0].engine;
     engine.observe(Observed { tasks: true, messages: false });
@@ -36,10 +36,10 @@ fn submission_is_reported_queued_only_if_it_waits() {
     // Opens the session with the worker.
     net.submit(task("text/a"));
     net.finish(1, output("x"));
-    assert_eq!(told_at_submission(&mut net, task("text/a")), ["assigned"]);
-    assert_eq!(told_at_submission(&mut net, needy(9)), ["queued"]);
+    assert_eq!(reported_at_submission(&mut net, task("text/a")), ["assigned"]);
+    assert_eq!(reported_at_submission(&mut net, needy(9)), ["queued"]);
     let unknown = Task { durability: Some(Durability::Memory), ..task("text/none") };
-    assert_eq!(told_at_submission(&mut net, unknown), ["failed"]);
+    assert_eq!(reported_at_submission(&mut net, unknown), ["failed"]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn waiting_tasks_are_counted_by_reason_with_the_oldest() {
 
     net.feed(1, Input::Drain { on: false });
     net.settle();
-    assert_eq!(net.state(drained), "running", "it waits no more");
+    assert_eq!(net.state(drained), "running", "it no longer waits");
     let sums = net.nodes[0].engine.read(net.now).waits();
     assert_eq!(sums.iter().map(counted).collect::<Vec<_>>(), expected[..1]);
 }

@@ -1,4 +1,4 @@
-//! Access for tests to the inside of the worker half.
+//! Access of tests to the state of the worker half.
 
 use super::state::Worker;
 use crate::{

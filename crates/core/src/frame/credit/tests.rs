@@ -1,4 +1,4 @@
-//! How many attempts a credit allows at once.
+//! Number of attempts that a credit allows at once.
 
 use std::time::Duration;
 
@@ -62,11 +62,11 @@ fn long_tasks_are_not_sent_ahead_for_a_short_round_trip() {
 #[test]
 fn absurd_round_trip_is_bounded() {
     let credit = at(Duration::MAX / 4).clamped();
-    assert_eq!(window(credit, Some(ms(1_000))), 4 + 4, "one more round, for one second");
+    assert_eq!(window(credit, Some(ms(1_000))), 4 + 4, "one more round of one second");
     let huge = Credit { slots: u32::MAX, time: Duration::MAX, ..credit }.clamped();
     assert!(window(huge, Some(ms(1_000))) <= limits::CREDIT_TASKS);
     let none = Credit { slots: 0, tasks: 0, ..credit };
-    assert_eq!(window(none, Some(ms(1_000))), 0, "a worker that drains");
+    assert_eq!(window(none, Some(ms(1_000))), 0, "a draining worker");
 }
 
 #[test]
@@ -81,5 +81,5 @@ fn long_task_behind_short_ones_counts_its_own_time() {
     let credit = at(ms(100));
     let load = Load { tasks: 12, bytes: 0, time: ms(12) };
     assert!(credit.allows(&load, 0, Some(ms(1))));
-    assert!(!credit.allows(&load, 0, Some(ms(1_000))), "two rounds of it are beyond 100 ms");
+    assert!(!credit.allows(&load, 0, Some(ms(1_000))), "two rounds of it exceed 100 ms");
 }

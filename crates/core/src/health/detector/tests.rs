@@ -46,12 +46,12 @@ fn peer_never_heard_is_gone_within_three_intervals() {
 
 #[test]
 fn slow_peer_is_gone_only_after_its_usual_delays() {
-    // It answers up to nine seconds late.
+    // Messages arrive up to nine seconds late.
     let slow = (0..40).map(|nth| 5_000 + (nth * 7 % 10) * 1_000);
     let (detector, last) = heard(slow);
     assert!(detector.phi(at(last + 15_000)) < THRESHOLD);
     assert!(!detector.is_gone(at(last + 15_000)));
-    assert!(detector.is_gone(at(last + 120_000)), "but it is when it has died");
+    assert!(detector.is_gone(at(last + 120_000)), "a dead peer is gone");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn suspended_node_does_not_blame_its_peers() {
     assert!(detector.is_gone(now));
     detector.forgive(Duration::from_secs(58), now);
     assert!(!detector.is_gone(now));
-    // Even when more is excused than has passed.
+    // Forgiving more time than has passed does no harm.
     detector.forgive(Duration::from_secs(1_000), now);
     assert_eq!(detector.heard(), now);
 }

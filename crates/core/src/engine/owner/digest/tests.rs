@@ -1,4 +1,4 @@
-//! Which tasks a digest distinguishes, and that its value never changes.
+//! The fields that a digest covers, and a fixed value that must never change.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn task() -> Task {
     task
 }
 
-/// The value is stored on disks: if it changed, a second submission of the same task would be a
+/// The value is stored on disk: if it changed, a second submission of the same task would be a
 /// conflict.
 #[test]
 fn digest_is_the_same_in_every_version() {
@@ -36,10 +36,10 @@ fn every_relevant_field_of_a_task_changes_its_digest() {
         ("family", |task| task.task_type = TaskType::Custom("texts".into())),
         ("operation", |task| task.operation = "word-counts".into()),
         ("input", |task| task.input = "seventeen letter".into()),
-        ("input, a zero more", |task| task.input = "seventeen letters\0".into()),
+        ("input with a zero byte", |task| task.input = "seventeen letters\0".into()),
         ("params", |task| drop(task.params.insert("n".to_owned(), "6".to_owned()))),
-        ("another name", |task| task.params = [("m".to_owned(), "5".to_owned())].into()),
-        ("one more", |task| drop(task.params.insert("m".to_owned(), String::new()))),
+        ("name of a parameter", |task| task.params = [("m".to_owned(), "5".to_owned())].into()),
+        ("one more parameter", |task| drop(task.params.insert("m".to_owned(), String::new()))),
         ("labels", |task| task.requirements.labels.clear()),
         ("capabilities", |task| task.requirements.capabilities.clear()),
         ("cpus", |task| task.requirements.cpus = 2),

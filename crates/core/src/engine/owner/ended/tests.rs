@@ -20,7 +20,7 @@ fn entry_is_64_bytes() {
     assert_eq!(size_of::<Entry>(), 64);
 }
 
-/// Compares with a map, for numbers that have holes and come back out of order.
+/// Compares the table with a map, for numbers with gaps and out of order.
 #[test]
 fn entries_are_found_by_number_id_and_key_until_removed() {
     let mut dice = SmallRng::seed_from_u64(5);
@@ -59,14 +59,14 @@ fn known_id_is_not_inserted_twice() {
     assert_eq!((table.iter().count(), table.bytes()), (1, 1_024));
 }
 
-/// The pages in sequence equal the fully sorted list, and each page looks at few entries.
+/// The pages together equal the sorted list, and each page examines few entries.
 #[test]
 fn page_of_newest_entries_examines_few_entries() {
     let mut table = Ended::default();
     let mut all = Vec::new();
     for number in 0..20_000_u64 {
         let id = id(number);
-        // Tasks end in about the order of their submission; some are submitted at the same time.
+        // Tasks end roughly in the order of submission; some have the same time of submission.
         let submitted = Time::from_nanos((number / 2) ^ 0x3f);
         let mut entry = entry(id, 0, 1_024);
         entry.submitted = submitted;
@@ -80,14 +80,14 @@ fn page_of_newest_entries_examines_few_entries() {
     all.sort_unstable_by_key(|(submitted, id, _)| std::cmp::Reverse((*submitted, *id)));
     let (mut listed, mut before, mut most) = (Vec::new(), None, 0);
     loop {
-        let looked_at = std::cell::Cell::new(0);
+        let examined = std::cell::Cell::new(0);
         let mut page = table.newest(before, 500, |entry| {
-            looked_at.set(looked_at.get() + 1);
+            examined.set(examined.get() + 1);
             entry.weight > 0
         });
         page.sort_unstable_by_key(|(submitted, id, _)| std::cmp::Reverse((*submitted, *id)));
         page.truncate(500);
-        most = most.max(looked_at.get());
+        most = most.max(examined.get());
         let Some((submitted, id, _)) = page.last() else { break };
         before = Some((*submitted, *id));
         listed.extend(page);

@@ -41,7 +41,7 @@ fn extreme_run_times_are_clamped() {
     assert!(tail.p95().unwrap() < limits::MAX_SERVICE_TIME * 2);
 }
 
-/// A long tail of which only the short attempts are seen to end.
+/// A long tail in which only short attempts end.
 #[test]
 fn attempts_given_up_count_as_longer_ones() {
     let mut tail = Tail::default();

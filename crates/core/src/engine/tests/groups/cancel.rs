@@ -16,7 +16,7 @@ fn cancelled_group_takes_no_members_also_after_restart() {
     let view = net.group(id);
     assert_eq!((view.stop.clone(), view.state()), (cancelled("no need"), GroupState::Cancelled));
     assert_eq!(view.ended, EndCounts { succeeded: 1, cancelled: 49, ..Default::default() });
-    assert_eq!(net.nodes[1].stopped.len(), 2, "both that run are asked to stop");
+    assert_eq!(net.nodes[1].stopped.len(), 2, "both running attempts are stopped");
     let Some(TaskEnd::Cancelled { by: CancelledBy::Submitter, reason }) = net.end(id.member(49))
     else {
         panic!("{:?}", net.end(id.member(49)))
@@ -24,7 +24,7 @@ fn cancelled_group_takes_no_members_also_after_restart() {
     assert_eq!(reason, format!("group {}: no need", id.short()));
     for restarted in [false, true] {
         assert_eq!(net.refuses(members(id, 50..51, true, Some(3))), Reason::GroupCancelled);
-        assert_eq!(net.cancel_group(id), Some(Reply::GroupCancelled { id }), "as often as asked");
+        assert_eq!(net.cancel_group(id), Some(Reply::GroupCancelled { id }), "answered again");
         assert_eq!((net.group(id).stop, net.group(id).ended), (cancelled("no need"), view.ended));
         if !restarted {
             net.restart(0);
@@ -47,16 +47,16 @@ fn group_cancel_is_reported_once_it_is_persisted() {
     let tasks = members(id, 9..10, true, None);
     net.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token });
     net.settle();
-    assert_eq!(net.cancel_group(id), None, "nor is it told to who asks again");
+    assert_eq!(net.cancel_group(id), None, "a second cancel waits too");
     net.persist(0);
-    let told: Vec<Reply> = net.nodes[0].replies.drain(..).map(|(_, reply)| reply).collect();
+    let replies: Vec<Reply> = net.nodes[0].replies.drain(..).map(|(_, reply)| reply).collect();
     let refused = Reply::Refused(Reason::GroupCancelled);
     let done = Reply::GroupCancelled { id };
-    assert!(told.ends_with(&[done.clone(), refused, done]), "{told:?}");
+    assert!(replies.ends_with(&[done.clone(), refused, done]), "{replies:?}");
     assert_eq!(net.group(id).ended.cancelled, 9);
 }
 
-/// The decision is on disk; the node is killed before anything follows from it.
+/// The record of the cancel is on disk; the node is killed before it cancels a member.
 #[test]
 fn restart_continues_cancelling_a_cancelled_group() {
     let mut net = Net::connected(&[1]);
@@ -93,7 +93,7 @@ fn cancelled_large_group_starts_no_more_members() {
     let engine = &mut net.nodes[0].engine;
     engine.advance(net.now, &mut net.rng, &mut effects);
     engine.flush(net.now, &mut net.rng, &mut effects);
-    assert_eq!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "there is more to cancel");
+    assert_eq!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "more members follow");
     net.carry_out(0, effects);
     let stopping = net.group(id);
     assert_eq!((stopping.state(), stopping.ended.cancelled), (GroupState::Stopping, chunk));
@@ -112,7 +112,7 @@ fn cancel_does_not_change_an_ended_group() {
     net.fail(1);
     assert_eq!(net.cancel_group(failed), Some(Reply::GroupCancelled { id: failed }));
     assert_eq!((net.group(failed).stop, net.group(failed).state()), (FAILURES, GroupState::Failed));
-    // A group that waited for more members is over from now on.
+    // A group that waits for more members ends with the cancel.
     let open = net.accepts(members(GroupId::new(), 0..1, false, None));
     net.finish(1, output("x"));
     net.cancel_group(open);

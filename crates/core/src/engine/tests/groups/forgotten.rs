@@ -1,4 +1,4 @@
-//! Groups are forgotten as a whole, and answered as forgotten afterwards, also after a restart.
+//! Groups are forgotten as a whole and answered as forgotten, also after a restart.
 
 use super::*;
 
@@ -30,14 +30,14 @@ fn large_group_is_forgotten_whole_over_several_passes() {
     net.feed(0, Input::Tick);
     net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
     net.carry_out(0, effects);
-    assert!(!net.nodes[0].ledger.is_empty(), "the rest is left to the next pass");
-    assert!(net.nodes[0].engine.read(net.now).group(id).is_none(), "none of it is shown");
+    assert!(!net.nodes[0].ledger.is_empty(), "later passes forget the rest");
+    assert!(net.nodes[0].engine.read(net.now).group(id).is_none(), "the group is no longer shown");
     for again in [false, true] {
         if again {
             net.restart(0);
         }
         let refused = net.refuses(members(id, 0..limits::GROUP_CHUNK as u32, false, None));
-        assert!(matches!(refused, Reason::QueueFull { .. }), "it takes no members: {refused}");
+        assert!(matches!(refused, Reason::QueueFull { .. }), "no new members: {refused}");
     }
     net.pass(Duration::from_secs(1));
     assert_eq!(net.nodes[0].ledger.len(), 0);
@@ -81,7 +81,7 @@ fn open_group_at_the_limit_keeps_members_and_takes_none() {
     }
     let refused = net.refuses(members(id, 20..30, false, None));
     assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");
-    // Once it has ended it makes room.
+    // The ended group makes room.
     net.cancel_group(id);
     net.pass(limits::DISK_FULL_RETRY);
     assert!(net.nodes[0].engine.read(net.now).group(id).is_none());
@@ -108,8 +108,7 @@ fn memory_group_at_the_limit_gets_no_more_members() {
     net.accepts(members(GroupId::new(), 0..2, true, None));
 }
 
-/// A task that is being written into the archive cannot be forgotten yet; once it is on disk it
-/// makes room.
+/// A task that is being archived cannot be forgotten yet; once its volume is written it makes room.
 #[test]
 fn task_is_accepted_while_a_volume_is_being_written() {
     let mut net = Net::connected(&[1]);
@@ -134,7 +133,7 @@ fn task_is_accepted_while_a_volume_is_being_written() {
 #[test]
 fn unfinished_group_is_kept_with_archived_members() {
     let mut net = Net::connected(&[4]);
-    // An eighth of this is archived at once.
+    // An eighth of the limit is archived at once.
     net.nodes[0].engine.node.config.keep_bytes = 400 * limits::ENDED_WEIGHT as u64;
     let id = net.accepts(members(GroupId::new(), 0..150, false, Some(5)));
     net.fail(1);
@@ -152,7 +151,7 @@ fn unfinished_group_is_kept_with_archived_members() {
     }
     net.connect(0, 1);
     net.accepts(members(id, 0..151, true, Some(5)));
-    assert_eq!(net.nodes[0].engine.accounts().running, 1, "none runs again");
+    assert_eq!(net.nodes[0].engine.accounts().running, 1, "only the new member runs");
     net.finish(1, output("x"));
     assert_eq!(net.group(id).ended.succeeded, 150);
 }

@@ -22,8 +22,8 @@ impl Net {
 
     pub(super) fn explained(&self, id: GroupId) -> GroupExplanation {
         let explained = self.nodes[0].engine.read(self.now).explain_group(id).unwrap();
-        let told: u32 = explained.waiting.iter().map(|waiting| waiting.members).sum();
-        assert_eq!(told + explained.others, explained.view.queued, "each is in one sum");
+        let listed: u32 = explained.waiting.iter().map(|waiting| waiting.members).sum();
+        assert_eq!(listed + explained.others, explained.view.queued, "each member counts once");
         explained
     }
 }
@@ -141,13 +141,13 @@ fn first_failures_are_shown_with_their_messages() {
         let failures = net.explained(id).failures.into_iter();
         let failures: Vec<_> = failures.filter_map(Known::here).collect();
         assert_eq!(failures.len(), limits::GROUP_FAILURES, "{restarted}");
-        let told = |view: &TaskView| {
+        let shown = |view: &TaskView| {
             let Some(TaskEnd::Failed(failure)) = &view.end else { panic!("{view:?}") };
             (view.group.unwrap(), failure.message.clone())
         };
-        let places: Vec<u32> = failures.iter().map(|view| told(view).0.1).collect();
-        assert!(places.is_sorted() && failures.iter().all(|view| told(view).0.0 == id));
-        assert_eq!(told(&failures[0]).1, "no");
+        let places: Vec<u32> = failures.iter().map(|view| shown(view).0.1).collect();
+        assert!(places.is_sorted() && failures.iter().all(|view| shown(view).0.0 == id));
+        assert_eq!(shown(&failures[0]).1, "no");
         if !restarted {
             net.restart(0);
         }
@@ -177,7 +177,7 @@ fn idle_group_without_last_member_becomes_unfinished() {
     assert!(net.group(id).is_ended() && !net.group(id).is_success());
     net.restart(0);
     assert_eq!(net.group(id).state(), GroupState::Unfinished);
-    // The group keeps no other out.
+    // An unfinished group accepts further members.
     net.connect(0, 1);
     net.accepts(members(id, 2..3, false, None));
     net.pass(2 * limits::GROUP_IDLE);

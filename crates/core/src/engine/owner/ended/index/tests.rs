@@ -1,11 +1,11 @@
-//! How evenly ids spread, and which look-ups are skipped.
+//! The spread of ids over the tables, and look-ups that need no entry.
 
 use super::*;
 use crate::task::GroupId;
 
 #[test]
 fn consecutive_member_ids_spread_evenly() {
-    // Always the same ids: of random ones about one in five hundred spreads less evenly.
+    // Fixed ids: about one random group in five hundred spreads less evenly.
     let group = GroupId::from_bytes(0x0190_3f6c_8a51_7d3e_9b42_c0d1_5e77_0000_u128.to_be_bytes());
     let mut index = Index::default();
     for member in 0..200_000 {
@@ -13,7 +13,7 @@ fn consecutive_member_ids_spread_evenly() {
     }
     let sizes = index.tables.iter().map(HashTable::len);
     assert!(sizes.clone().min() > Some(2_800) && sizes.max() < Some(3_500));
-    // A look-up reads the task of every other id with the same part.
+    // A look-up also examines other ids with the same hash part.
     let reads = std::cell::Cell::new(0);
     for member in 0..200_000 {
         let is_it = |number| {
@@ -39,5 +39,5 @@ fn id_newer_than_all_entries_is_not_looked_up() {
     assert_eq!(index.find(&earlier, |number| number == 1), Some(1));
     index.remove(&earlier, 1);
     assert_eq!(index.find(&earlier, is_asked), None);
-    assert!(!index.insert(&later, NUMBERS, is_asked), "no number is as high");
+    assert!(!index.insert(&later, NUMBERS, is_asked), "the number is beyond the maximum");
 }
