@@ -1,4 +1,4 @@
-//! Helpers of this crate's tests: an executor to drive, and a gate to block handlers.
+//! Test helpers: an executor to drive, and a gate that blocks handlers.
 
 use std::{
     collections::BTreeMap,
@@ -125,7 +125,7 @@ impl Rig {
     /// The end of `run`. Skips progress; any other report fails the test.
     pub(crate) async fn end_of(&mut self, run: RunId) -> AttemptEnd {
         loop {
-            match self.reports.recv().await.expect("the executor is there") {
+            match self.reports.recv().await.expect("the executor still runs") {
                 Report::Progress { .. } => {}
                 Report::Ended(ended) => {
                     assert_eq!(ended.run, run);

@@ -1,4 +1,4 @@
-//! Parameters, and when progress is sent.
+//! Parameters of a task, and the throttling of progress.
 
 use std::{
     borrow::Cow,
@@ -105,11 +105,11 @@ fn first_report_is_sent_at_once_and_none_after_the_end() {
 }
 
 #[test]
-fn full_channel_drops_progress_without_blocking() {
+fn reports_after_the_close_are_dropped_without_blocking() {
     let (attempt, mut reports) = attempt(&[]);
     for _ in 0..100 {
         attempt.report(0.5, "again");
-        // Forgets the interval.
+        // Drops all later reports.
         attempt.close_progress();
     }
     assert!(reports.try_recv().is_ok());

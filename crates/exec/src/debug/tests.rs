@@ -34,16 +34,16 @@ fn fail_fails_as_its_parameters_say() {
     let plain = fail(&[]);
     assert_eq!((plain.code, plain.exit), (FailureCode::Handler, None));
     assert!(plain.is_retryable());
-    let told = fail(&[("message", "no luck"), ("permanent", "true"), ("exit", "3")]);
-    assert_eq!((told.code, told.exit), (FailureCode::Permanent, Some(3)));
-    assert_eq!(told.message, "no luck");
+    let chosen = fail(&[("message", "no luck"), ("permanent", "true"), ("exit", "3")]);
+    assert_eq!((chosen.code, chosen.exit), (FailureCode::Permanent, Some(3)));
+    assert_eq!(chosen.message, "no luck");
     assert_eq!(fail(&[("permanent", "false")]).code, FailureCode::Handler);
 }
 
 #[test]
 fn panic_panics_with_the_given_message() {
-    let told = failure(rig().in_place(with(work("debug/panic", ""), &[("message", "alas")])));
-    assert_eq!((told.code, told.message.as_str()), (FailureCode::Panicked, "alas"));
+    let failed = failure(rig().in_place(with(work("debug/panic", ""), &[("message", "alas")])));
+    assert_eq!((failed.code, failed.message.as_str()), (FailureCode::Panicked, "alas"));
     assert_eq!(failure(rig().in_place(work("debug/panic", ""))).message, "panicked on request");
 }
 
@@ -72,8 +72,8 @@ async fn bad_parameters_are_refused() {
 async fn sleep_ends_after_its_time_or_when_cancelled() {
     let mut rig = rig();
     for ms in [1, 2, 3, 7] {
-        let (began, told) = (std::time::Instant::now(), ms.to_string());
-        assert_eq!(output(rig.run(with(work("debug/sleep", "x"), &[("ms", &told)])).await), "");
+        let (began, time) = (std::time::Instant::now(), ms.to_string());
+        assert_eq!(output(rig.run(with(work("debug/sleep", "x"), &[("ms", &time)])).await), "");
         assert!(began.elapsed() >= std::time::Duration::from_millis(ms), "{ms}");
     }
     let run = rig.start(with(work("debug/sleep", ""), &[("ms", "31536000000")]));
@@ -86,7 +86,7 @@ async fn long_sleep_reports_progress() {
     let mut rig = rig();
     let run = rig.start(with(work("debug/sleep", ""), &[("ms", "300")]));
     let Some(Report::Progress { run: of, fraction, message }) = rig.reports.recv().await else {
-        panic!("it says so before its end")
+        panic!("no progress before the end")
     };
     assert_eq!(of, run);
     assert!((0.83..0.84).contains(&fraction), "{fraction}");

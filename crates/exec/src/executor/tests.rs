@@ -1,7 +1,7 @@
-//! The executor with handlers that behave well and with handlers that do not.
+//! The executor with well-behaved and misbehaving handlers.
 //!
-//! Paused time moves on by itself when the test's own runtime has nothing to do, so that a limit or
-//! a grace passes at once; handlers run outside of it.
+//! With paused time, a limit or a grace passes at once when the test's runtime is idle; handlers run
+//! outside of that runtime.
 
 use std::{
     panic::panic_any,
@@ -26,7 +26,7 @@ mod blocking;
 mod running;
 mod stop;
 
-/// Claims to be instant; `f` decides whether that is true.
+/// A handler that declares itself instant, and calls a function.
 struct Instant<F>(F);
 
 impl<F> Handler for Instant<F>
@@ -179,14 +179,14 @@ async fn pending_instant_handler_continues_on_the_pool() {
 
 #[tokio::test]
 async fn handler_sees_its_attempt() {
-    let tell = |cx: TaskContext, _input: Bytes| async move {
+    let describe = |cx: TaskContext, _input: Bytes| async move {
         let left = cx.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
         assert!(left.is_some_and(|left| left <= Duration::from_secs(600)));
         assert!(!cx.is_cancelled());
         Ok(format!("{} {} {}", cx.task(), cx.attempt(), cx.peer()).into())
     };
-    let mut rig = Rig::of(handler_fn("test/tell", tell));
-    let mut work = work("test/tell", "");
+    let mut rig = Rig::of(handler_fn("test/describe", describe));
+    let mut work = work("test/describe", "");
     work.limit = Some(Duration::from_secs(600));
     let expected = format!("{} 3 {}", work.task, owner());
     assert_eq!(output(rig.run(work).await), expected);

@@ -84,12 +84,12 @@ async fn closure_works_as_a_handler() {
     assert_eq!(failure.code, FailureCode::BadInput);
 }
 
-/// An error of the user's own, with a cause.
+/// A user's error type, with a source.
 #[derive(Debug, thiserror::Error)]
 #[error("the recipe is unusable")]
 struct Recipe(#[source] std::num::ParseIntError);
 
-/// The failure that `?` makes of the error of `result`.
+/// Converts the error of `result` with `?`.
 fn question_mark<T, E>(result: Result<T, E>) -> Failure
 where
     Failure: From<E>,

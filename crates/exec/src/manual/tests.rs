@@ -1,4 +1,4 @@
-//! Manual attempts: notified, completed, refused, and removed when they end otherwise.
+//! Manual attempts: notification, completion, refusal, and removal when they end otherwise.
 
 use std::{
     future::Future,
@@ -48,7 +48,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Polls once: the attempt must have failed with a retryable failure.
+/// Polls once, and asserts that the attempt fails with a retryable failure.
 #[track_caller]
 fn failed_at_once(handler: &ManualHandler, cx: &TaskContext) -> String {
     let Poll::Ready(Err(error)) = poll(pin!(handler.run(cx, Bytes::new()))) else {
@@ -123,7 +123,7 @@ async fn timed_out_attempt_cannot_be_completed() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(Assignment { limit: Some(Duration::from_secs(5)), ..work(NAME, "") });
-    // Paused time stands still while a thread blocks, so that the attempt starts within its limit.
+    // Paused time does not advance while a thread blocks, so the attempt starts within its limit.
     let notice =
         tokio::task::spawn_blocking(move || notices.blocking_recv()).await.unwrap().unwrap();
     assert_eq!(failure(rig.end_of(run).await).code, FailureCode::TimedOut);
@@ -194,7 +194,7 @@ fn later_attempt_of_a_task_replaces_the_earlier_one() {
         assert_eq!(error.to_string(), "a later attempt of the task took its place");
         assert!(error.is_retryable());
     }
-    assert_eq!(desk.table.len(), 1, "the earlier attempt did not remove the later one");
+    assert_eq!(desk.table.len(), 1, "the end of the earlier attempt keeps the later one");
     desk.complete(task(1), Ok("second".into())).unwrap();
     assert!(matches!(poll(second), Poll::Ready(Ok(output)) if output == "second"));
 }
@@ -211,7 +211,7 @@ fn attempt_that_cannot_be_notified_fails_at_once() {
 
     assert_eq!(notices.try_recv().unwrap().task, task(1));
     let mut second = pin!(handler.run(&second_cx, Bytes::new()));
-    assert!(poll(second.as_mut()).is_pending(), "there is room again");
+    assert!(poll(second.as_mut()).is_pending(), "the channel has room again");
     drop(notices);
     let (_third, third_cx) = attempt(owner(), task(3), 1);
     assert!(failed_at_once(&handler, &third_cx).contains("no longer"));

@@ -1,4 +1,4 @@
-//! Each text operation: its output, what it refuses, and that it can be stopped.
+//! Each text operation: its output, its refusals, and that it can be stopped.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn rig() -> Rig {
     Rig::new(Registry::new().with_text().unwrap(), 1)
 }
 
-/// Runs in place.
+/// Runs a handler in place.
 fn run(handler: &str, input: impl Into<Bytes>, params: &[(&str, &str)]) -> AttemptEnd {
     rig().in_place(with(work(handler, input), params))
 }
@@ -34,13 +34,13 @@ fn text(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
     String::from_utf8(output(run(handler, input.to_owned(), params)).into()).unwrap()
 }
 
-/// Runs without an executor.
+/// Runs a handler without an executor.
 fn outcome(handler: &str, input: &str, params: &[(&str, &str)]) -> Outcome {
     let handler = HANDLERS.iter().find(|known| known.name() == handler).unwrap();
     handler.outcome(&context(params), input.as_bytes())
 }
 
-/// Runs without an executor.
+/// Runs a handler without an executor and parses its JSON output.
 fn direct<T: DeserializeOwned>(handler: &str, input: &str, params: &[(&str, &str)]) -> T {
     serde_json::from_slice(&outcome(handler, input, params).unwrap()).unwrap()
 }

@@ -45,7 +45,7 @@ async fn blocked_attempt_times_out_while_others_complete() {
     let (mut rig, gate, _open) = gated(2);
     let blocked = rig.start(limited());
     gate.arrived(1).await;
-    assert_eq!(rig.executor.blocked_threads(), 0, "it has not been abandoned");
+    assert_eq!(rig.executor.blocked_threads(), 0, "the thread is not abandoned before the limit");
 
     assert_eq!(failure(rig.end_of(blocked).await).code, FailureCode::TimedOut);
     assert_eq!(rig.executor.blocked_threads(), 1);
@@ -53,7 +53,7 @@ async fn blocked_attempt_times_out_while_others_complete() {
 
     gate.open();
     until_all_threads_are_back(&rig).await;
-    assert!(rig.reports.try_recv().is_err(), "it has ended already");
+    assert!(rig.reports.try_recv().is_err(), "no second end is reported");
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +63,7 @@ async fn limit_holds_even_without_a_free_thread() {
     gate.arrived(1).await;
     let waiting = Assignment { limit: Some(Duration::from_secs(5)), ..work("test/echo", "") };
     assert_eq!(failure(rig.run(waiting).await).code, FailureCode::TimedOut);
-    assert_eq!(rig.executor.blocked_threads(), 0, "that one never had a thread");
+    assert_eq!(rig.executor.blocked_threads(), 0, "the waiting attempt had no thread");
     gate.open();
     assert_eq!(output(rig.end_of(unlimited).await), "");
 }

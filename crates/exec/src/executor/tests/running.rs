@@ -33,7 +33,7 @@ fn ended_attempts_are_forgotten() {
     assert!(running.insert(&kept));
     for run in 1..=10 * RUNNING_SWEEP as u64 {
         assert!(running.insert(&numbered(run)));
-        assert!(running.find(RunId(run)).is_none(), "it is gone already");
+        assert!(running.find(RunId(run)).is_none(), "its attempt is dropped");
     }
     assert!(running.find(RunId(0)).is_some_and(|found| Arc::ptr_eq(&found, &kept)));
     assert!(running.len() <= RUNNING_SWEEP);

@@ -74,20 +74,20 @@ async fn shutdown_ends_a_running_attempt_as_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn handler_that_ignores_cancel_is_dropped_after_a_grace() {
-    struct TellDrop(Option<oneshot::Sender<()>>);
-    impl Drop for TellDrop {
+    struct SignalDrop(Option<oneshot::Sender<()>>);
+    impl Drop for SignalDrop {
         fn drop(&mut self) {
             self.0.take().unwrap().send(()).unwrap();
         }
     }
     let (dropped, was_dropped) = oneshot::channel();
     let (started, mut has_started) = mpsc::channel(1);
-    let tell = Mutex::new(Some(TellDrop(Some(dropped))));
+    let signal = Mutex::new(Some(SignalDrop(Some(dropped))));
     let deaf = move |_cx: TaskContext, _input: Bytes| {
-        let tell = tell.lock().unwrap().take();
+        let signal = signal.lock().unwrap().take();
         let started = started.clone();
         async move {
-            let _tell = tell;
+            let _signal = signal;
             started.send(()).await.unwrap();
             future::pending().await
         }

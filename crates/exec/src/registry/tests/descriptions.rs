@@ -1,5 +1,5 @@
-//! The descriptions of Meshwork's own handlers agree with the documentation of their module, and
-//! with the parameters that their runs accept.
+//! The descriptions of the built-in handlers agree with their module documentation and with the
+//! parameters that the handlers accept.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ fn module_docs_list_the_same_handlers_and_parameters() {
     let names: Vec<&str> = registry.names().map(HandlerName::as_str).collect();
     assert_eq!(rows.keys().copied().collect::<Vec<_>>(), names);
     for (handler, description) in registry.descriptions() {
-        // A parameter begins a clause, or follows one that does.
+        // Parameter names stand before the colon of each clause.
         let listed: Vec<&str> = rows[handler.as_str()]
             .split("; ")
             .flat_map(|clause| clause.split(':').next().unwrap().split(", "))
@@ -166,7 +166,7 @@ fn grouped(number: i64) -> String {
     digits.chars().enumerate().flat_map(comma).collect()
 }
 
-/// The words about a parameter that `docs/protocol.md` must have in the row of its handler.
+/// The texts about a parameter that the row of its handler in `docs/protocol.md` must contain.
 fn in_document(param: &ParamSpec) -> Vec<String> {
     let name = &param.name;
     let mut words = vec![match &param.default {

@@ -26,7 +26,7 @@ fn sort_is_by_code_points_or_by_number() {
     assert_eq!(
         text("text/sort", "9007199254740993\n9007199254740992.5\n", &[("numeric", "true")]),
         "9007199254740992.5\n9007199254740993\n",
-        "exact beyond what a float holds"
+        "exact beyond the precision of a float"
     );
 }
 
@@ -49,7 +49,7 @@ fn reverse_works_by_lines_or_by_chars() {
     assert_eq!(
         text("text/reverse", "a\u{202e}b\u{202c}c", &[("by", "chars")]),
         "c\u{202c}b\u{202e}a",
-        "direction controls are characters like others"
+        "direction controls are ordinary characters"
     );
 }
 
@@ -71,7 +71,7 @@ fn lines_returns_a_range_unchanged() {
 fn reordered_lines_take_the_ending_of_the_first() {
     assert_eq!(text("text/sort", "b\r\na\nc", &[]), "a\r\nb\r\nc");
     assert_eq!(text("text/sort", "b\na\r\nc\r\n", &[]), "a\nb\nc\n");
-    assert_eq!(text("text/reverse", "\na", &[]), "a\n\n", "an empty line does not get lost");
+    assert_eq!(text("text/reverse", "\na", &[]), "a\n\n", "the empty line is kept");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Searching and replacing, also with hostile patterns.
+//! Search and replace, including hostile patterns.
 
 use meshwork_core::limits::{INLINE_BYTES, MESSAGE_BYTES, PARAM_VALUE};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn replaced(input: &str, params: &[(&str, &str)]) -> String {
     String::from_utf8(outcome("text/replace", input, params).unwrap().into()).unwrap()
 }
 
-/// Why a parameter was refused.
+/// The message of a refused parameter.
 #[track_caller]
 fn why(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
     let error = outcome(handler, input, params).unwrap_err();
