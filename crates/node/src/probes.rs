@@ -188,6 +188,7 @@ impl Probes {
             self.monitor.current_usage(),
         );
         self.samples.send_replace(Samples {
+            checked: Instant::now(),
             loop_lag: Some(loop_lag?),
             driver_lag: Some(driver_lag?),
             unreadable: usage.as_ref().err().map(ToString::to_string),

@@ -6,17 +6,23 @@ use std::{sync::Arc, time::Duration};
 
 use meshwork_core::{HealthStatus, ResourceUsage};
 use meshwork_net::NetHandle;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    health::{self, Measured},
+    health::{self, HANGS, Measured},
     journal::Archive,
+    limits,
     snapshot::Seen,
 };
 
+/// Age at which samples say nothing: two checks are overdue, and both loops may hang meanwhile.
+const STALE: Duration = limits::HEALTH_EVERY.saturating_mul(2).saturating_add(HANGS);
+
 /// The latest measurements that take time. `None` before the first one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Samples {
+    /// When the lags were measured, or when the node started.
+    pub(crate) checked: Instant,
     /// Time that the network's event loop took to answer.
     pub(crate) loop_lag: Option<Duration>,
     /// Time that the driver took to answer.
@@ -25,6 +31,30 @@ pub(crate) struct Samples {
     pub(crate) usage: Option<ResourceUsage>,
     /// Why the machine could not be measured; none if it was.
     pub(crate) unreadable: Option<String>,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self {
+            checked: Instant::now(),
+            loop_lag: None,
+            driver_lag: None,
+            usage: None,
+            unreadable: None,
+        }
+    }
+}
+
+impl Samples {
+    /// The part of the measurements that samples of this age give. Old ones are a finding: the task
+    /// that measures may have ended.
+    fn measured(self, age: Duration) -> Measured {
+        let Self { checked: _, loop_lag, driver_lag, usage, unreadable } = self;
+        let stale = (age > STALE)
+            .then(|| format!("this node has not measured itself for {} s", age.as_secs()));
+        let unreadable = stale.or(unreadable);
+        Measured { loop_lag, driver_lag, usage, unreadable, ..Measured::default() }
+    }
 }
 
 /// Reads the latest samples, and everything that can be read at once.
@@ -42,17 +72,15 @@ pub(crate) struct Vitals {
 impl Vitals {
     /// Assesses the health of the node.
     pub(crate) fn assess(&self) -> HealthStatus {
-        let Samples { loop_lag, driver_lag, usage, unreadable } = self.samples.borrow().clone();
+        let samples = self.samples.borrow().clone();
+        let age = samples.checked.elapsed();
         health::assess(&Measured {
-            loop_lag,
-            driver_lag,
             handlers: Some(self.driver.now().handlers),
             listeners: Some((self.listeners, self.net.addresses().len())),
             crowd: self.net.crowd(),
-            unreadable,
-            usage,
             unarchived: self.archive.as_ref().and_then(|archive| archive.failing()),
             has_home: self.has_home(),
+            ..samples.measured(age)
         })
     }
 
@@ -61,3 +89,6 @@ impl Vitals {
         self.archive.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;
