@@ -7,8 +7,9 @@ use std::{
 
 use meshwork_core::{engine::RunId, limits::MESSAGE_BYTES};
 use proptest::prelude::*;
+use tokio::sync::mpsc;
 
-use super::progress::{Due, Offered, Step, Throttle};
+use super::progress::{Due, Offered, Progress, Step, Throttle};
 use crate::{
     HandlerError, ParamKind, ParamSpec, Report, TaskContext,
     limits::PROGRESS_INTERVAL,
@@ -113,6 +114,17 @@ fn reports_after_the_close_are_dropped_without_blocking() {
         attempt.close_progress();
     }
     assert!(reports.try_recv().is_ok());
+}
+
+#[test]
+fn progress_into_a_full_channel_is_dropped_without_blocking() {
+    let (sender, mut reports) = mpsc::channel(1);
+    for run in 1..=100 {
+        Progress::new(sender.clone(), None).report(RunId(run), 0.5, "half");
+    }
+    let first = reports.try_recv();
+    assert!(matches!(first, Ok(Report::Progress { run: RunId(1), .. })), "{first:?}");
+    assert!(reports.try_recv().is_err());
 }
 
 #[test]
