@@ -343,7 +343,7 @@ impl Engine {
         Reader::new(&self.owner, &self.node, now)
     }
 
-    /// The engine's counts, without [`Accounts::kept`].
+    /// The engine's counts.
     pub fn accounts(&self) -> Accounts {
         let mut accounts = Accounts::default();
         self.read(Time::ZERO).count(&mut accounts);

@@ -24,7 +24,7 @@ pub const ARCHIVE_TASKS: usize = 8_192;
 pub const ARCHIVE_BYTES: usize = 16 * MIB;
 /// Ended tasks forgotten in one pass: takes some milliseconds.
 pub const FORGET_AT_ONCE: usize = 4_096;
-/// Single ended tasks examined to count those that are forgotten next: takes a part of a millisecond.
+/// Ended tasks examined to count those that are forgotten next: takes a part of a millisecond.
 pub const EXAMINED_DUE: usize = 16_384;
 /// Forgotten ids without a time, such as those of groups with a key, that are remembered. Earlier
 /// ones are answered as never existing.

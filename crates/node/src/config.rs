@@ -141,7 +141,7 @@ const LABELS: Range = Range::Count(0..=limits::LABELS as u64);
 const LEASE: Range = Range::Time(Duration::from_secs(1)..=Duration::from_secs(3_600));
 /// A worker sends at least three heartbeats in a lease, so that a lost one does no harm.
 const HEARTBEAT: Range = Range::Time(Duration::from_millis(100)..=Duration::from_secs(1_200));
-const STOP_GRACE: Range = Range::Time(Duration::ZERO..=Duration::from_secs(3_600));
+const STOP_GRACE: Range = Range::Time(Duration::ZERO..=crate::limits::LONGEST_GRACE);
 const OWNED: Range = Range::Count(1..=limits::OWNED_TASKS as u64);
 /// With less than 64 KiB nothing could be archived.
 const KEPT: Range = Range::Bytes(64 << 10..=u64::MAX);

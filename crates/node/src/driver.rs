@@ -169,6 +169,8 @@ impl Driver {
             self.feed(Input::Trust { peer, trusted: true }, now);
         }
         self.settle(now);
+        self.publish();
+        self.answer(now);
         loop {
             let wake = self.wait().await;
             let now = self.clock.now();
@@ -191,7 +193,7 @@ impl Driver {
             self.go_on_stopping(now);
             self.seeking.seek(&self.engine, &self.outside.net, now);
             self.publish();
-            self.answer();
+            self.answer(now);
             if self.may_stop() {
                 break;
             }
@@ -222,9 +224,17 @@ impl Driver {
     }
 
     /// Sends the answers of this pass. Their callers find the changes published.
-    fn answer(&mut self) {
+    fn answer(&mut self, now: Time) {
         let Self { engine, outside, .. } = self;
-        outside.waiters.send_answers().for_each(|id| engine.note_read(id));
+        outside.waiters.take_questions().for_each(|question| question.answer(engine, now));
+        let handed_out = outside.waiters.send_answers();
+        if !handed_out.is_empty() {
+            handed_out.into_iter().for_each(|id| engine.note_read(id));
+            // Otherwise the next pass publishes it.
+            if !self.feeds.have_more() {
+                self.publish();
+            }
+        }
     }
 
     /// Waits for the next cause of work. Ended work comes before new work. A node that stops does not

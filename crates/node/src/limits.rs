@@ -65,6 +65,8 @@ pub(crate) const NAMED: usize = 1_024;
 pub(crate) const RECOVERING_RETRY: Duration = Duration::from_millis(500);
 /// Tasks that a start restores before it yields to other tasks of the runtime.
 pub(crate) const RESTORE_AT_ONCE: usize = 512;
+/// Longest grace of a stop, as for the configured one.
+pub(crate) const LONGEST_GRACE: Duration = Duration::from_secs(3_600);
 /// Default time that running attempts may continue during a stop: most attempts are shorter, and
 /// users rarely wait longer for a stop.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(30);

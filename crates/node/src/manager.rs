@@ -230,7 +230,7 @@ impl NetworkManager {
 
     /// The health of this node, from its latest measurements. Does not wait.
     ///
-    /// The time that the event loop and the driver take to answer was measured at most 15 s ago, the
+    /// The time that the event loop and the driver take to answer was measured at most 20 s ago, the
     /// machine's memory and disk at most 30 s ago; everything else is of now.
     ///
     /// # Errors

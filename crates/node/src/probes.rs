@@ -159,14 +159,18 @@ impl Probes {
         let usage = match self.monitor.current_usage().await {
             Ok(usage) => usage,
             Err(error) => {
+                self.note_usage(Err(error.to_string()));
                 if !std::mem::replace(&mut reporter.is_blind, true) {
                     tracing::warn!(%error, "cannot measure this machine");
+                    if watched {
+                        self.check(health).await?;
+                    }
                 }
                 return Ok(());
             }
         };
-        reporter.is_blind = false;
-        self.samples.send_modify(|samples| samples.usage = Some(usage));
+        let was_blind = std::mem::take(&mut reporter.is_blind);
+        self.note_usage(Ok(usage));
         if reporter.is_due(&usage, Instant::now()) {
             let Some(calls) = self.calls.upgrade() else { return Err(Stopped) };
             patiently(calls.send(Call::Measured { usage })).await?;
@@ -174,10 +178,19 @@ impl Probes {
         }
         let is_known =
             |reported: &HealthStatus| health::is_known(reported, &usage, self.vitals.has_home());
-        if watched && !health.as_ref().is_some_and(is_known) {
+        if watched && (was_blind || !health.as_ref().is_some_and(is_known)) {
             self.check(health).await?;
         }
         Ok(())
+    }
+
+    fn note_usage(&self, usage: Result<ResourceUsage, String>) {
+        self.samples.send_modify(|samples| {
+            (samples.usage, samples.unreadable) = match usage {
+                Ok(usage) => (Some(usage), None),
+                Err(why) => (None, Some(why)),
+            };
+        });
     }
 
     /// Runs all checks, and reports the status if it has changed.

@@ -108,8 +108,8 @@ fn probes(node: &Node, net: &NetHandle, kept: Option<Kept>) -> (Probes, Running)
     (prober, Running { net: net.clone(), probes, monitor, vitals, kept })
 }
 
-/// Spawns one of the node's tasks. A panic in it is logged; its channels close, which ends the
-/// others.
+/// Spawns one of the node's tasks. A panic in it is logged. Of the driver and the event loop, each
+/// ends when the channels of the other close.
 pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let running = tokio::spawn(task);
     tokio::spawn(async move {

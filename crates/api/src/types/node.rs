@@ -285,7 +285,7 @@ pub struct TaskCounts {
     #[serde(default)]
     pub kept_max_bytes: u64,
     /// Ended tasks that are due to be forgotten, by age or for lack of space, and whose results
-    /// nobody has read.
+    /// nobody has read. A lower bound.
     #[serde(default)]
     pub unread_due: u64,
 }

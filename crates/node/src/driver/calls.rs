@@ -47,7 +47,7 @@ impl Driver {
                 let peer = self.outside.net.local_peer();
                 self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
             }
-            Call::Ask(question) => question.answer(&self.engine, now),
+            Call::Ask(question) => self.outside.waiters.ask(question),
             Call::Drain { on, done } => {
                 self.feed(Input::Drain { on }, now);
                 self.outside.waiters.done(done);

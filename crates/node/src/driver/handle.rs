@@ -71,7 +71,7 @@ impl DriverHandle {
     }
 
     /// The state that the driver published last, without waiting for it. It contains everything
-    /// that the driver has answered to a call.
+    /// that the driver has answered; an event or a frame may be a moment ahead of it.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.now()
     }

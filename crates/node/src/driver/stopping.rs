@@ -24,7 +24,7 @@ impl Stopping {
         grace: Duration,
         done: Option<oneshot::Sender<()>>,
     ) {
-        let grace_ends = Instant::now() + grace;
+        let grace_ends = Instant::now() + grace.min(limits::LONGEST_GRACE);
         let stopping =
             under_way.get_or_insert(Self { grace_ends, ends: None, waiting: Vec::new() });
         stopping.grace_ends = stopping.grace_ends.min(grace_ends);

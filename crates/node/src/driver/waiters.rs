@@ -4,13 +4,14 @@
 //! a caller that has its answer finds the change in the snapshot.
 
 use meshwork_core::{
-    TaskId,
+    Reason, TaskId,
     engine::{Input, Reply, Token},
 };
 use slab::Slab;
 
-use super::answer::{
-    AcceptedSender, DoneSender, EndOfTask, EndSender, GroupSender, TaskWaiter, Waiter,
+use super::{
+    answer::{AcceptedSender, DoneSender, EndOfTask, EndSender, GroupSender, TaskWaiter, Waiter},
+    question::Question,
 };
 
 #[cfg(test)]
@@ -22,8 +23,10 @@ pub(super) struct Waiters {
     slab: Slab<Waiter>,
     /// The number of waiters after the last sweep.
     swept: usize,
-    /// Answers of this pass. Bounded by the inputs of a pass.
+    /// Answers of this pass, at most one for each waiter and each call of the pass.
     answers: Vec<Answer>,
+    /// Questions of this pass.
+    questions: Vec<Question>,
 }
 
 /// An answer that is sent at the end of the pass.
@@ -38,6 +41,7 @@ enum Answer {
     },
     Group(GroupSender),
     Done(DoneSender),
+    Refused(Waiter, Reason),
 }
 
 impl Waiters {
@@ -74,7 +78,7 @@ impl Waiters {
             }
             Reply::Refused(reason) => {
                 if let Some(waiter) = self.slab.try_remove(key) {
-                    waiter.refuse(reason);
+                    self.answers.push(Answer::Refused(waiter, reason));
                 }
             }
         }
@@ -95,9 +99,22 @@ impl Waiters {
         self.answers.push(Answer::Done(done));
     }
 
+    /// Keeps a question until the end of the pass.
+    pub(super) fn ask(&mut self, question: Question) {
+        self.questions.push(question);
+    }
+
+    /// The questions of this pass.
+    pub(super) fn take_questions(&mut self) -> impl Iterator<Item = Question> {
+        self.questions.drain(..)
+    }
+
     /// Sends the answers of this pass. Returns the tasks whose results were handed out.
-    pub(super) fn send_answers(&mut self) -> impl Iterator<Item = TaskId> {
-        self.answers.drain(..).filter_map(Answer::send)
+    pub(super) fn send_answers(&mut self) -> Vec<TaskId> {
+        let handed_out = self.answers.drain(..).filter_map(Answer::send).collect();
+        // A node that stops may answer many callers at once.
+        self.answers.shrink_to(SLACK);
+        handed_out
     }
 
     /// Removes callers that stopped waiting, whenever the table has doubled since the last sweep.
@@ -136,6 +153,7 @@ impl Answer {
             Self::Done(to) => {
                 to.send(()).ok();
             }
+            Self::Refused(waiter, reason) => waiter.refuse(reason),
         }
         None
     }

@@ -69,8 +69,12 @@ async fn two_nodes_serve_each_other() {
     };
     futures::join!(one_way(&left, &right), one_way(&right, &left));
     for node in [&left, &right] {
-        let tasks = node.manager().status().unwrap().tasks;
-        assert_eq!((tasks.succeeded, tasks.executed), (20, 20));
+        let counts = async || {
+            let tasks = node.manager().status().unwrap().tasks;
+            ((tasks.succeeded, tasks.executed) == (20, 20)).then_some(())
+        };
+        // The last result leaves a moment before its worker publishes its counts.
+        meshwork_testkit::eventually("both have run all tasks", &[node], counts).await;
     }
     left.shutdown().await;
     right.shutdown().await;

@@ -191,7 +191,12 @@ pub(super) async fn results(
     }
     cx.manager.handed_out(handed_out);
     let next = params.from.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
-    let more = group.view().await.is_ok_and(|group| group.received > next);
+    let more = match group.view().await {
+        Ok(group) => group.received > next,
+        // It was forgotten meanwhile.
+        Err(NetworkError::Refused(_)) => false,
+        Err(error) => return Err(error.into()),
+    };
     Ok(Json(List { items, next_cursor: more.then(|| next.to_string()) }))
 }
 

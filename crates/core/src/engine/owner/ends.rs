@@ -46,7 +46,8 @@ impl Ends {
         }
     }
 
-    /// Removes the end of a task that is no longer kept.
+    /// Removes the end of a task that is no longer kept. If its batch is not on disk yet, as when
+    /// space is short, [`Self::safe`] counts one end too few until it is.
     pub(super) fn remove(&mut self, state: &TaskState) {
         let mut one = EndCounts::default();
         one.add(state);

@@ -6,10 +6,12 @@
 //! out some thousand tasks per pass.
 
 use super::{
+    ended::Entry,
     group::EndedGroup,
     retention::{Space, Unit},
     store::{Place, Store},
     task::Phase,
+    tasks::Recent,
 };
 use crate::{
     engine::{
@@ -192,22 +194,29 @@ impl Store {
 
     /// Single tasks in the order of their ends.
     fn singles(&self, durable: bool) -> impl Iterator<Item = Single> + '_ {
-        let archived =
-            self.archive.table.iter().filter(move |(_, entry)| durable && entry.group.is_none());
-        let archived = archived.map(|(number, entry)| Single {
+        let archived = durable.then(|| Self::archived_singles(self.archive.table.iter()));
+        let recent = if durable { &self.tasks.disk } else { &self.tasks.memory };
+        archived.into_iter().flatten().chain(self.recent_singles(recent))
+    }
+
+    fn archived_singles<'s>(
+        entries: impl Iterator<Item = (u64, &'s Entry)> + 's,
+    ) -> impl Iterator<Item = Single> + 's {
+        entries.filter(|(_, entry)| entry.group.is_none()).map(|(number, entry)| Single {
             end: entry.up,
             weight: u64::from(entry.weight),
             was_read: entry.read,
             unit: Unit::Archived(number),
-        });
-        let recent = if durable { &self.tasks.disk } else { &self.tasks.memory };
-        let recent = recent.keys().filter_map(move |key| {
+        })
+    }
+
+    fn recent_singles<'s>(&'s self, recent: &'s Recent) -> impl Iterator<Item = Single> + 's {
+        recent.keys().filter_map(|key| {
             let task = self.tasks.get(key).filter(|task| task.member.is_none())?;
             let Phase::Ended { up, .. } = *task.phase() else { return None };
             let (weight, unit) = (task.ended_weight() as u64, Unit::Recent(key));
             Some(Single { end: up, weight, was_read: task.read, unit })
-        });
-        archived.chain(recent)
+        })
     }
 
     /// The table of groups is full: plans the groups that ended first.
@@ -338,8 +347,10 @@ impl Store {
         let groups = groups.iter().filter(|group| group.durable && group.unread > 0);
         let groups = groups.filter(|group| is_due(group.last_end, group.weight));
         let in_groups: u64 = groups.map(|group| u64::from(group.unread)).sum();
-        let singles = self.singles(true).take(limits::EXAMINED_DUE);
-        let unread = singles.filter(|single| !single.was_read);
+        // Bounded before members of groups are skipped: an archive may contain few others.
+        let archived = Self::archived_singles(self.archive.table.iter().take(limits::EXAMINED_DUE));
+        let recent = self.recent_singles(&self.tasks.disk).take(limits::EXAMINED_DUE);
+        let unread = archived.chain(recent).filter(|single| !single.was_read);
         in_groups + unread.take_while(|single| is_due(single.end, single.weight)).count() as u64
     }
 }

@@ -31,8 +31,9 @@ impl<'e> Reader<'e> {
     }
 
     /// The number of tasks that are forgotten next, because of age or lack of space, and whose results
-    /// nobody has read. A lower bound: examines at most [`EXAMINED_DUE`](crate::limits::EXAMINED_DUE)
-    /// single tasks, and every ended group.
+    /// nobody has read. A lower bound: examines the first
+    /// [`EXAMINED_DUE`](crate::limits::EXAMINED_DUE) tasks of the archive, as many that are not archived
+    /// yet, and every ended group.
     pub fn unread_due(&self) -> u64 {
         self.owner.store.unread_due(self.node, self.now)
     }

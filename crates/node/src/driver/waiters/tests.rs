@@ -33,7 +33,7 @@ fn answer_for_a_caller_that_left_reaches_no_other() {
         let (done, mut group) = oneshot::channel();
         waiters.add(Waiter::Group(done));
         waiters.reply(token, reply);
-        assert_eq!(waiters.send_answers().count(), 0);
+        assert_eq!(waiters.send_answers(), []);
         assert!(others.iter_mut().all(|answer| answer.try_recv().is_err()));
         assert!(group.try_recv().is_err());
         let (waiter, _) = task();
