@@ -16,7 +16,7 @@ pub struct Rate {
 /// [`RESERVED_CONNECTIONS`].
 pub const CONNECTIONS: usize = 128;
 /// Reserved connections beyond [`CONNECTIONS`]. Each serves one request, and only requests that
-/// inspect or stop the node; others are answered `busy`. Further clients wait in the socket's
+/// inspect or stop the node, cancel tasks or ping peers; others are answered `busy`. Further clients wait in the socket's
 /// backlog. [`ACTS`] of these connections may wait for a task to stop, which leaves 16 for `status`
 /// and `down`.
 pub const RESERVED_CONNECTIONS: usize = 64;

@@ -1,6 +1,7 @@
-//! The server's accept loop, with a limit on connections and a timeout for headers.
+//! The server: accepts connections, limits their number, and drains them when it stops.
 //!
-//! Absent on purpose: access control (the socket's permissions) and the answers ([`routes`]).
+//! Absent on purpose: access control (`socket`), the timeouts of a connection ([`connection`]), and
+//! the answers ([`routes`]).
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -67,29 +68,29 @@ impl Server {
     /// Serves `manager` until `stop` is cancelled. Then accepts no new connections, waits at most
     /// [`limits::DRAIN`] for open requests, and returns.
     ///
-    /// A request to stop the node is sent to `asked`, with the grace for running attempts. While
-    /// the channel is full, further ones have no effect.
+    /// A request to stop the node sends the grace for running attempts to `stop_requests`. While
+    /// that channel is full, further requests have no effect.
     pub async fn serve(
         self,
         manager: NetworkManager,
-        asked: mpsc::Sender<Duration>,
+        stop_requests: mpsc::Sender<Duration>,
         stop: CancellationToken,
     ) {
         let Socket { listener, file } = self.socket;
         let (events, keeper) = events::events(manager.clone());
         let keeper = tokio::spawn(keeper.run(stop.clone()));
         let (app, reserved_app) =
-            routes::routers(manager, asked, stop.clone(), events, self.metrics);
+            routes::routers(manager, stop_requests, stop.clone(), events, self.metrics);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let reserved = Arc::new(Semaphore::new(limits::RESERVED_CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
             let accepted = async {
-                // Only this loop takes permits: one that is free now stays free until it is taken
-                // below.
+                // Waits for a free permit without taking it. It is still free below, because only
+                // this loop takes permits.
                 tokio::select! {
-                    place = free.acquire() => drop(place),
-                    place = reserved.acquire() => drop(place),
+                    permit = free.acquire() => drop(permit),
+                    permit = reserved.acquire() => drop(permit),
                 }
                 listener.accept().await
             };
@@ -116,7 +117,8 @@ impl Server {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(limits::ACCEPT_REST).await;
+                    // A stop ends the rest.
+                    tokio::time::timeout(limits::ACCEPT_REST, stop.cancelled()).await.ok();
                 }
             }
         }
@@ -129,7 +131,7 @@ impl Server {
             connections.shutdown().await;
         }
         if let Err(error) = keeper.await {
-            tracing::error!(%error, "the task that keeps the events failed");
+            tracing::error!(%error, "the task that keeps the events panicked");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The decisions of a Meshwork node, without any I/O.
 //!
-//! This crate is pure (I1): no I/O, no clock, no randomness of its own. A node feeds
-//! [`engine::Engine::handle`] with closed [`engine::Input`]s, a [`Time`] and a random generator,
-//! and carries out the closed [`engine::Effect`]s that it returns. The same engine runs in tests,
-//! in the simulator and in the daemon.
+//! This crate is pure (I1): no I/O, no clock, and no randomness of its own except in
+//! [`TaskId::new`]. A host gives [`engine::Engine::handle`] each [`engine::Input`], the [`Time`]
+//! and a random generator, and carries out every [`engine::Effect`]. The same engine runs in tests,
+//! in the simulator and in a node.
 //!
-//! Absent on purpose: tokio, libp2p (except the value types `PeerId` and `Multiaddr`), files.
+//! Absent on purpose: tokio, libp2p (except the types [`PeerId`] and [`Multiaddr`]) and files.
 
 pub mod address;
 pub mod advert;

@@ -1,5 +1,6 @@
-//! The transports: TCP with Noise or TLS and Yamux, and QUIC. Each is behind its own gate for
-//! inbound connections, and both are below the name resolver and the dial filters.
+//! The transports: TCP with Noise or TLS and Yamux, and QUIC. Each has its own gate for inbound
+//! connections. Above both are the name resolver, a dial filter on either side of it, and the
+//! timeout.
 //!
 //! Built by hand: libp2p's builder allows no filter below the resolver.
 
@@ -51,7 +52,7 @@ use crate::{
 /// The transport of the swarm: authenticated connections that carry streams.
 pub(crate) type Stack = Boxed<(PeerId, StreamMuxerBox)>;
 
-/// Builds the whole stack. The `connection_timeout` bounds a dial with its handshakes, and an
+/// Builds the whole stack. `connection_timeout` bounds each dial, its handshakes included, and each
 /// inbound handshake.
 ///
 /// # Errors
@@ -72,16 +73,17 @@ pub(crate) fn build(
     Ok(TransportTimeout::new(stack, timeout).boxed())
 }
 
+/// TCP and QUIC, without names, filters and the timeout of dials.
 fn sockets(
     keypair: &Keypair,
     timeout: Duration,
     hosts: &Hosts,
     intake: &Intake,
 ) -> Result<Stack, BuildError> {
-    let heard = intake.clone();
+    let first_bytes = intake.clone();
     // Frames are batched before they are written, so Nagle's algorithm would only add latency.
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
-        .map(move |socket, endpoint| FirstByte::new(socket, &endpoint, &heard))
+        .map(move |socket, endpoint| FirstByte::new(socket, &endpoint, &first_bytes))
         .map_err(SocketError)
         .upgrade(Version::V1Lazy)
         .authenticate(Security::new(keypair)?)
@@ -90,7 +92,7 @@ fn sockets(
     let quic = quic::tokio::Transport::new(quic_config(keypair, timeout))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed();
-    // Boxed first, so that errors of both are I/O errors with their causes, see `root_cause`.
+    // Both were boxed first, so that their errors are I/O errors with causes for `root_cause`.
     let tcp = Gate::new(tcp, intake.clone(), Wire::Tcp);
     let quic = Gate::new(quic, intake.clone(), Wire::Quic);
     let either = quic.or_transport(tcp).map(|either, _| {
@@ -98,32 +100,33 @@ fn sockets(
         (peer, StreamMuxerBox::new(Closing::new(muxer)))
     });
     let hosts = hosts.clone();
-    let noted = either.map(move |(peer, muxer), point| {
+    let noting = either.map(move |(peer, muxer), point| {
         if let ConnectedPoint::Dialer { address, .. } = point {
             hosts.note(peer, &address);
         }
         (peer, muxer)
     });
-    Ok(noted.map_err(|either| either.into_inner()).boxed())
+    Ok(noting.map_err(|either| either.into_inner()).boxed())
 }
 
-/// The hosts to which the names of dialled peers resolved; the swarm knows only the names.
+/// The IP address at which the last dial reached each peer. The swarm knows only the address that
+/// it dialled, which may have a name in place of an IP address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts(Arc<Mutex<FxHashMap<PeerId, IpAddr>>>);
 
 impl Hosts {
-    /// Notes the host at which a dial reached the peer.
+    /// Notes that a dial reached the peer at this resolved address.
     fn note(&self, peer: PeerId, at: &Multiaddr) {
         let Some(ip) = address::ip_of(at) else { return };
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= limits::RESOLVED_HOSTS {
-            // Entries remain of connections that were closed before the loop saw them.
+            // Nearly all are of connections that closed before the loop saw them.
             table.clear();
         }
         table.insert(peer, ip);
     }
 
-    /// Removes and returns the host at which a dial last reached the peer.
+    /// Removes and returns the IP address at which the last dial reached the peer.
     pub(crate) fn take(&self, peer: &PeerId) -> Option<IpAddr> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(peer)
     }
@@ -147,7 +150,8 @@ fn quic_config(keypair: &Keypair, timeout: Duration) -> quic::Config {
     config
 }
 
-/// A failure of the socket. libp2p hides the error itself, but not its source.
+/// The I/O error of a socket, wrapped because libp2p's error around it shows only the source of
+/// what it wraps.
 #[derive(Debug, thiserror::Error)]
 #[error("the socket failed")]
 struct SocketError(#[source] io::Error);

@@ -11,11 +11,11 @@ use crate::{Spec, TestNode, panics};
 
 /// Pause between two tasks.
 const REST: Duration = Duration::from_millis(20);
-/// Size of each task's input, in bytes.
-const BYTES: usize = 1_024;
+/// How many times each task's input contains `small`: about one KiB in all.
+const REPEATS: usize = 200;
 
-/// An owner that runs its tasks at a node that hostile peers attack. The node must accept `text/…`
-/// of everybody.
+/// An owner whose tasks run on a worker that hostile peers attack. The worker must accept
+/// `text/…` from everybody.
 #[derive(Debug)]
 pub struct Honest {
     node: TestNode,
@@ -24,12 +24,16 @@ pub struct Honest {
 
 impl Honest {
     /// An honest peer that is connected to `worker` and has run one task there.
+    ///
+    /// # Panics
+    ///
+    /// As for [`Self::assert_served`].
     pub async fn beside(worker: &TestNode) -> Self {
         let spec = Spec { name: "honest".to_owned(), ..Spec::owner() };
         let node = TestNode::start(spec.joining(worker)).await;
         node.offered(worker.id(), "text").await;
         let honest = Self { node, worker: worker.clone() };
-        honest.is_served().await;
+        honest.assert_served().await;
         honest
     }
 
@@ -42,12 +46,12 @@ impl Honest {
     ///
     /// # Panics
     ///
-    /// Panics if the task is lost or its result is wrong.
-    pub async fn is_served(&self) {
-        let task = Task::new("text/upper").unwrap().with_input("small".repeat(BYTES / 5));
+    /// The task does not succeed, or its result is wrong.
+    pub async fn assert_served(&self) {
+        let task = Task::new("text/upper").unwrap().with_input("small".repeat(REPEATS));
         let end = self.node.run(task, &[self.worker.id()]).await;
         let TaskEnd::Succeeded(result) = end else { panic!("it was not served: {end:?}") };
-        assert_eq!(result.text(), Ok("SMALL".repeat(BYTES / 5).as_str()));
+        assert_eq!(result.text(), Ok("SMALL".repeat(REPEATS).as_str()));
     }
 
     /// Runs tasks one after the other during `attack`, and one more after it. Returns the output of
@@ -55,7 +59,7 @@ impl Honest {
     ///
     /// # Panics
     ///
-    /// Panics if a task is lost, or if a node has panicked.
+    /// A task does not succeed, its result is wrong, or a node has panicked.
     pub async fn served_during<T>(&self, attack: impl Future<Output = T>) -> T {
         let over = AtomicBool::new(false);
         let attacked = async {
@@ -65,12 +69,12 @@ impl Honest {
         };
         let served = async {
             while !over.load(Ordering::Relaxed) {
-                self.is_served().await;
+                self.assert_served().await;
                 tokio::time::sleep(REST).await;
             }
         };
         let (result, ()) = futures::join!(attacked, served);
-        self.is_served().await;
+        self.assert_served().await;
         panics::assert_none();
         result
     }

@@ -9,7 +9,7 @@ use crate::types::{ErrorCode, Problem};
 #[non_exhaustive]
 pub enum ClientError {
     /// No node serves the socket.
-    #[error("cannot reach the meshwork daemon at unix:{}", path.display())]
+    #[error("cannot reach the node at unix:{}", path.display())]
     Unreachable {
         /// The path of the socket.
         path: PathBuf,
@@ -19,26 +19,26 @@ pub enum ClientError {
     /// The node answered with an error.
     #[error("{0}")]
     Api(Box<Problem>),
-    /// The connection broke, or no answer came in time.
-    #[error("the meshwork daemon at unix:{} did not answer", path.display())]
+    /// The connection broke, or the answer was not complete in time.
+    #[error("the node at unix:{} did not answer", path.display())]
     Broken {
         /// The path of the socket.
         path: PathBuf,
         /// The cause.
         source: io::Error,
     },
-    /// Nothing arrived for so long that the node must be gone or stuck.
-    #[error("the meshwork daemon at unix:{} sent nothing for {after:?}", path.display())]
+    /// A stream of events was silent for so long that the node must be gone or stuck.
+    #[error("the node at unix:{} sent nothing for {after:?}", path.display())]
     Silent {
         /// The path of the socket.
         path: PathBuf,
         /// How long the client waited.
         after: Duration,
     },
-    /// The answer does not follow this API.
-    #[error("the meshwork daemon sent an invalid answer: {what}")]
+    /// The answer is not valid in this API, or the request cannot be written as HTTP.
+    #[error("the node sent an invalid answer: {what}")]
     Protocol {
-        /// The part of the answer that is invalid.
+        /// What is invalid.
         what: String,
     },
 }

@@ -36,8 +36,8 @@ mod wait;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) manager: NetworkManager,
-    /// Receives the grace for running attempts when a request stops the node.
-    asked: mpsc::Sender<Duration>,
+    /// Takes the grace for running attempts when a request stops the node.
+    stop_requests: mpsc::Sender<Duration>,
     /// Cancelled when the server stops.
     pub(super) stop: CancellationToken,
     /// One permit per request that waits for tasks.
@@ -79,7 +79,7 @@ fn busy(detail: String) -> Problem {
 /// beyond [`limits::CONNECTIONS`], which has only some.
 pub(super) fn routers(
     manager: NetworkManager,
-    asked: mpsc::Sender<Duration>,
+    stop_requests: mpsc::Sender<Duration>,
     stop: CancellationToken,
     events: Events,
     metrics: Option<Render>,
@@ -87,7 +87,7 @@ pub(super) fn routers(
     let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
     let acts = Arc::new(Semaphore::new(limits::ACTS));
     let subscribers = Arc::new(Semaphore::new(limits::EVENT_SUBSCRIBERS));
-    let cx = Context { manager, asked, stop, polls, acts, events, subscribers, metrics };
+    let cx = Context { manager, stop_requests, stop, polls, acts, events, subscribers, metrics };
     let [reading, writing, waiting] =
         [limits::READS, limits::WRITES, limits::WAITS].map(|rate| Arc::new(Limiter::new(rate)));
     let reserved = Router::new()

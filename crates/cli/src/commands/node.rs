@@ -49,7 +49,7 @@ pub(super) fn stopping(held: u64, grace: Duration) -> String {
         return format!("stopping: {held} {attempts} handed back …");
     }
     let grace = format::span(grace);
-    format!("stopping: {held} {attempts} may run for {grace} more; repeat to stop at once …")
+    format!("stopping: up to {held} {attempts} may run for {grace} more; repeat to stop at once …")
 }
 
 /// Drains the node, or ends the drain.

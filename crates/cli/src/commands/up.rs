@@ -1,4 +1,4 @@
-//! `up`: the daemon. It runs a node and its API, and prints a line when a peer connects or leaves.
+//! `up`: runs a node and its API, and prints lines about its peers.
 
 use std::time::Duration;
 
@@ -18,23 +18,28 @@ mod watch;
 use self::{metrics::Metrics, watch::Watch};
 
 /// Runs a node until a signal or an API request stops it. A stopping node takes no new work, and
-/// running attempts may finish within the grace period; a second request stops it at once. The API
-/// answers from the start, also while the node reads its journal.
+/// running attempts may finish within the grace period; a second signal or request stops it at
+/// once. The API answers from the start, also while the node reads its journal.
 pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
-    let Ready { manager, server, mut watch, metrics } = ready(args, home)?;
+    let Parts { manager, server, mut watch, metrics } = prepare(args, home)?;
     let stop = CancellationToken::new();
-    let (asks, mut asked) = mpsc::channel(1);
-    let api = tokio::spawn(server.serve(manager.clone(), asks, stop.clone()));
-    if let Some(code) = start(&manager, &mut signals, &mut asked).await.transpose() {
+    let (stop_requests_in, mut stop_requests) = mpsc::channel(1);
+    let api = tokio::spawn(server.serve(manager.clone(), stop_requests_in, stop.clone()));
+    if let Some(code) = start(&manager, &mut signals, &mut stop_requests).await.transpose() {
         stop.cancel();
-        ended(api).await;
+        join(api).await;
         return code;
     }
-    banner::print(&manager, home, out)?;
+    if let Err(error) = banner::print(&manager, home, out) {
+        manager.shutdown_within(Duration::ZERO).await.ok();
+        stop.cancel();
+        join(api).await;
+        return Err(error);
+    }
     let cause = tokio::select! {
         () = signals.next() => Cause::Signal,
-        Some(grace) = asked.recv() => Cause::Request { grace },
+        Some(grace) = stop_requests.recv() => Cause::Request { grace },
         () = manager.stopped() => Cause::Node,
         () = watch.lines(&manager, out) => Cause::Node,
         never = metrics.keep_up() => match never {},
@@ -43,17 +48,13 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         Cause::Request { grace } => grace,
         Cause::Signal | Cause::Node => manager.config().tasks.stop_grace,
     };
-    let held = manager.status().map_or(0, |status| status.tasks.held);
-    out.say(match u64::try_from(held) {
-        Ok(0) | Err(_) => "stopping …".to_owned(),
-        Ok(held) => node::stopping(held, grace),
-    });
+    out.say(stopping(&manager, grace));
     tracing::info!(?cause, "stopping");
-    // The API answers until the node has stopped, so that a user can see what still runs.
+    // Until the node has stopped, the API answers, so that a user can see what still runs.
     let again = async {
         tokio::select! {
             () = signals.next() => exit::INTERRUPTED,
-            Some(_) = asked.recv() => exit::DONE,
+            Some(_) = stop_requests.recv() => exit::DONE,
         }
     };
     let code = tokio::select! {
@@ -67,7 +68,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         }
     };
     stop.cancel();
-    ended(api).await;
+    join(api).await;
     if cause == Cause::Node {
         let message = "the node has stopped unexpectedly";
         return Err(Failure::new(exit::FAILED, "stopped", message)
@@ -78,31 +79,39 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
     Ok(code)
 }
 
-/// Starts the node. Returns an exit code if a stop was requested before the node had started: it
-/// has no work to hand back then.
+/// Says that the node stops, and how many attempts it waits for.
+fn stopping(manager: &NetworkManager, grace: Duration) -> String {
+    let held = manager.status().map_or(0, |status| status.tasks.held);
+    match u64::try_from(held) {
+        Ok(0) | Err(_) => "stopping …".to_owned(),
+        Ok(held) => node::stopping(held, grace),
+    }
+}
+
+/// Starts the node. Returns an exit code if a stop was requested before the node had started; then
+/// it has no work to hand back.
 async fn start(
     manager: &NetworkManager,
     signals: &mut Signals,
-    asked: &mut mpsc::Receiver<Duration>,
+    stop_requests: &mut mpsc::Receiver<Duration>,
 ) -> anyhow::Result<Option<u8>> {
     tokio::select! {
         started = manager.start() => started?,
         () = signals.next() => return Ok(Some(exit::INTERRUPTED)),
-        Some(_) = asked.recv() => return Ok(Some(exit::DONE)),
+        Some(_) = stop_requests.recv() => return Ok(Some(exit::DONE)),
     }
     Ok(None)
 }
 
-/// Hands back the running attempts, within [`AT_ONCE`].
+/// Stops the running attempts and hands them back, within [`AT_ONCE`] or until the next signal.
 async fn stop_at_once(manager: &NetworkManager, signals: &mut Signals) {
-    tokio::select! {
-        stopped = manager.shutdown_within(Duration::ZERO) => {
-            if let Err(error) = stopped {
-                tracing::warn!(%error, "the node did not stop in time; some attempts are not handed back");
-            }
-        }
-        () = tokio::time::sleep(AT_ONCE) => tracing::warn!("the node did not stop in time; some attempts are not handed back"),
-        () = signals.next() => {}
+    let stopped = tokio::time::timeout(AT_ONCE, manager.shutdown_within(Duration::ZERO));
+    let is_stopped = tokio::select! {
+        stopped = stopped => matches!(stopped, Ok(Ok(()))),
+        () = signals.next() => return,
+    };
+    if !is_stopped {
+        tracing::warn!("the node did not stop in time; some attempts are not handed back");
     }
 }
 
@@ -120,16 +129,16 @@ enum Cause {
     Node,
 }
 
-/// A node that can be started, its API server, watch and metrics.
-struct Ready {
+/// What `up` runs: a node that has not started, its API server, watch and metrics.
+struct Parts {
     manager: NetworkManager,
     server: Server,
     watch: Watch,
     metrics: Metrics,
 }
 
-fn ready(args: UpArgs, home: &Home) -> anyhow::Result<Ready> {
-    // Before the node, whose first measurements would otherwise be lost.
+fn prepare(args: UpArgs, home: &Home) -> anyhow::Result<Parts> {
+    // Installed before the node is built, or its first measurements would be lost.
     let metrics = Metrics::install()?;
     let debug = args.debug_handlers.then(|| args.debug_log.clone());
     let variable = |name| std::env::var(name).unwrap_or_default();
@@ -142,15 +151,15 @@ fn ready(args: UpArgs, home: &Home) -> anyhow::Result<Ready> {
     let watch = Watch::new(manager.subscribe_to(Topics::PEERS));
     let (render, node) = (metrics.render(), manager.clone());
     let server = Server::bind(&home.socket())?.with_metrics(move || {
-        // Otherwise the gauges are up to five seconds old.
+        // Otherwise the gauges would be up to five seconds old.
         node.record_metrics();
         render()
     });
-    Ok(Ready { manager, server, watch, metrics })
+    Ok(Parts { manager, server, watch, metrics })
 }
 
 /// Waits until the API server has ended.
-async fn ended(api: tokio::task::JoinHandle<()>) {
+async fn join(api: tokio::task::JoinHandle<()>) {
     if let Err(error) = api.await {
         tracing::error!(%error, "the API server panicked");
     }

@@ -9,7 +9,7 @@ fn missing_node_is_reported_with_the_start_command() {
     let source = io::Error::from(io::ErrorKind::NotFound);
     let failure = Failure::of(ClientError::Unreachable { path, source }.into());
     assert_eq!((failure.exit, failure.code.as_str()), (3, "unreachable"));
-    assert_eq!(failure.message, "cannot reach the meshwork daemon at unix:/h/api.sock");
+    assert_eq!(failure.message, "cannot reach the node at unix:/h/api.sock");
     assert_eq!(failure.cause.as_deref(), Some("the socket does not exist"));
     assert!(failure.hint.as_ref().unwrap().contains("meshwork up"));
     assert_eq!(failure.beside_a_task().exit, 125);

@@ -1,4 +1,4 @@
-//! Reactions that concern both halves of the engine.
+//! Reactions that concern both halves of the engine, or one half and the shared state.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{advert::Advert, limits, resource::ResourceUsage};
 
-/// The eligibility of a peer may have changed: it is computed anew.
+/// Which tasks a peer may run may have changed: placement computes it again.
 pub(super) fn peer_changed(cx: &mut Cx<'_>, owner: &mut Owner) {
     cx.node.peers.changed();
     owner.look_again();
@@ -49,12 +49,12 @@ pub(super) fn on_trust(
     if let Some(peer) = cx.node.peers.get_mut(key) {
         peer.trusted = trusted;
     }
-    // The change may alter what is accepted from it.
+    // Trust may decide what this node accepts from the peer.
     worker.review_credit();
     owner.workers.prepare_session(cx, key);
 }
 
-/// Placement uses a peer's new distance or resource report from now on.
+/// A peer's round trip was measured, or its resource report arrived. Placement and credit use them.
 pub(super) fn on_measured(
     cx: &mut Cx<'_>,
     owner: &mut Owner,
@@ -67,7 +67,7 @@ pub(super) fn on_measured(
         let before = measured.latency;
         measured.add_round_trip(round_trip);
         if measured.latency != before {
-            worker.on_distance(key);
+            worker.on_latency(key);
         }
     }
     if let Some(usage) = usage {
@@ -78,6 +78,7 @@ pub(super) fn on_measured(
     owner.workers.prepare_session(cx, key);
 }
 
+/// Handles the due timers, at most [`limits::TICK_TIMERS`].
 pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
     for _ in 0..limits::TICK_TIMERS {
         let Some((at, timer)) = cx.node.timers.pop(cx.now) else { return };
@@ -94,7 +95,8 @@ pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
     }
 }
 
-/// The node started draining and hands back what has not started, or stopped draining.
+/// The node began to drain or to close, or ended its drain. While it drains or closes, it hands
+/// back attempts that have not started.
 pub(super) fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
     worker.review_credit();
     if node.is_draining() {
@@ -102,14 +104,14 @@ pub(super) fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
     }
 }
 
-/// The node accepts and sends out nothing from now on.
+/// From now on the node accepts no tasks and no attempts, and places none of its own tasks.
 pub(super) fn on_close(node: &mut Node, owner: &mut Owner, worker: &mut Worker) {
     node.close();
     on_withdrawal(node, worker);
     owner.on_close(node);
 }
 
-/// Delivers the frames between the node's own two halves. False if there were none.
+/// Delivers the frames between the node's own two halves. Returns false if there were none.
 pub(super) fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) -> bool {
     let Some(local) = cx.node.peers.get_mut(PeerKey::LOCAL) else { return false };
     let (to_worker, to_owner) = (local.take_to_worker(), local.take_to_owner());
@@ -123,7 +125,7 @@ pub(super) fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Wor
     true
 }
 
-/// Announces own attempts that still wait or run here to the owner half.
+/// Tells the owner half which of its attempts the worker half has accepted and not finished.
 pub(super) fn announce_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
     worker.announce(cx.node, PeerKey::LOCAL);
     for turn in 1..=limits::LOCAL_TURNS {

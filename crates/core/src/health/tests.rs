@@ -1,4 +1,4 @@
-//! Statuses and their reasons.
+//! Tests of the health status and its reasons.
 
 use super::*;
 

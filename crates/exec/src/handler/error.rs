@@ -4,7 +4,7 @@ use std::{io, str::Utf8Error, string::FromUtf8Error};
 
 use meshwork_core::{FailureCode, TaskFailure, limits::INLINE_BYTES};
 
-/// Why a run of a handler failed.
+/// Why a handler failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
@@ -44,13 +44,16 @@ pub enum HandlerError {
     /// The output would exceed [`INLINE_BYTES`].
     #[error("the output exceeds the limit of {INLINE_BYTES} bytes")]
     OutputTooLarge,
-    /// An operation of the operating system failed. Counts as a temporary failure.
+    /// An I/O operation failed. Counts as a temporary failure.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The handler returned early because the attempt was stopped.
     #[error("stopped before it finished")]
     Stopped,
 }
+
+/// Exit codes that a handler may give; others have a meaning of their own on the command line.
+const EXITS: std::ops::RangeInclusive<u8> = 1..=123;
 
 impl HandlerError {
     /// A temporary failure: the task is tried again under its retry policy.
@@ -75,12 +78,12 @@ impl HandlerError {
 
     /// The same error with the task's own exit code, with which `meshwork run` exits.
     ///
-    /// Only [`Failed`](Self::Failed) and [`Permanent`](Self::Permanent) carry a code, from 1 to
-    /// 123; otherwise the error is returned unchanged.
+    /// Without effect on errors other than [`Failed`](Self::Failed) and
+    /// [`Permanent`](Self::Permanent), and for codes other than 1 to 123.
     #[must_use]
     pub fn with_exit(mut self, code: u8) -> Self {
         if let Self::Failed { exit, .. } | Self::Permanent { exit, .. } = &mut self
-            && (1..=123).contains(&code)
+            && EXITS.contains(&code)
         {
             *exit = Some(code);
         }
@@ -90,7 +93,9 @@ impl HandlerError {
     /// The task's own exit code, 1 to 123, if it has one.
     pub fn exit(&self) -> Option<u8> {
         match self {
-            Self::Failed { exit, .. } | Self::Permanent { exit, .. } => *exit,
+            Self::Failed { exit, .. } | Self::Permanent { exit, .. } => {
+                exit.filter(|code| EXITS.contains(code))
+            }
             Self::BadParameter { .. }
             | Self::BadInput { .. }
             | Self::NotText(_)

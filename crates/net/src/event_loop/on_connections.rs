@@ -46,7 +46,9 @@ impl EventLoop {
             self.wires.close_connection(id);
             return;
         }
-        let resolved = self.dialer.take_host(&peer).filter(|_| direction == Direction::Outbound);
+        // An inbound connection leaves the host to the dial that is under way.
+        let is_dialled = direction == Direction::Outbound;
+        let resolved = if is_dialled { self.dialer.take_host(&peer) } else { None };
         let host = address::ip_of(address).or(resolved);
         let known = self.shared.peers.entry(peer);
         let first = !known.is_connected();

@@ -1,4 +1,4 @@
-//! Tests of explicit dials, and of addresses that are never dialled.
+//! Tests of dials that a handle or the configuration asks for.
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use meshwork_core::PeerState;
@@ -6,39 +6,50 @@ use meshwork_net::{DialError, NetConfig, NetEvent, limits};
 
 use crate::support::{Node, TCP, config};
 
+/// The address without its `/p2p/…`.
+fn without_peer(address: &Multiaddr) -> Multiaddr {
+    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
+}
+
+/// The address with `peer` in its `/p2p/…`.
 fn with_peer(address: &Multiaddr, peer: PeerId) -> Multiaddr {
-    let is_name = |part: &Protocol<'_>| matches!(part, Protocol::P2p(_));
-    let here: Multiaddr = address.iter().filter(|part| !is_name(part)).collect();
-    here.with(Protocol::P2p(peer))
+    without_peer(address).with(Protocol::P2p(peer))
+}
+
+/// An address of this machine at which no process listens.
+fn unused_address() -> Multiaddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()
 }
 
 #[tokio::test]
 async fn dial_returns_the_peer_at_the_address() {
     let first = Node::listening(TCP).await;
     let second = Node::listening(TCP).await;
-    let nameless: Multiaddr = first.address().iter().take(2).collect();
-    for address in [nameless.clone(), first.address(), nameless] {
+    let bare = without_peer(&first.address());
+    for address in [bare.clone(), first.address(), bare] {
         assert_eq!(second.handle.dial(address).await.unwrap(), first.id());
     }
-    assert_eq!(first.handle.counters().duplicates_closed, 0, "dialled only once");
+    assert_eq!(first.handle.counters().duplicates_closed, 0, "one connection for all");
 }
 
 #[tokio::test]
-async fn callers_share_a_dial() {
+async fn concurrent_dials_of_one_address_share_a_connection() {
     let first = Node::listening(TCP).await;
     let second = Node::listening(TCP).await;
     let dials = (0..10).map(|_| second.handle.dial(first.address()));
     for result in futures::future::join_all(dials).await {
         assert_eq!(result.unwrap(), first.id());
     }
-    assert_eq!(second.handle.peers().len(), 1);
+    assert_eq!(first.handle.counters().duplicates_closed, 0);
+    assert_eq!(second.handle.counters().duplicates_closed, 0);
 }
 
 #[tokio::test]
-async fn dial_failures_are_distinguished() {
+async fn dial_fails_for_good_if_another_peer_answers() {
     let node = Node::listening(TCP).await;
     let other = Node::listening(TCP).await;
-    // Another peer answers.
     let wrong = with_peer(&other.address(), PeerId::random());
     let error = node.handle.dial(wrong).await.unwrap_err();
     assert!(
@@ -46,23 +57,34 @@ async fn dial_failures_are_distinguished() {
         "{error}"
     );
     assert!(!error.is_retryable());
-    // The node itself, by peer id, by address, and by both.
-    let here: Multiaddr = node.address().iter().take(2).collect();
-    let by_name = with_peer(&other.address(), node.id());
-    for address in [node.address(), here, by_name] {
+}
+
+#[tokio::test]
+async fn dial_of_the_node_itself_is_refused() {
+    let node = Node::listening(TCP).await;
+    let other = Node::listening(TCP).await;
+    let by_address = without_peer(&node.address());
+    let by_peer_id = with_peer(&other.address(), node.id());
+    for address in [node.address(), by_address, by_peer_id] {
         let error = node.handle.dial(address).await.unwrap_err();
         assert!(matches!(error, DialError::SelfDial(_)), "{error}");
     }
-    // No process listens.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let unused = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
-    let error = node.handle.dial(unused).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn dial_of_an_address_without_a_listener_may_be_retried() {
+    let node = Node::listening(TCP).await;
+    let error = node.handle.dial(unused_address()).await.unwrap_err();
     assert!(
         matches!(&error, DialError::Unreachable { why, .. } if why == "no process listens there"),
         "{error}"
     );
     assert!(error.is_retryable());
-    // Addresses that cannot be dialled.
+}
+
+#[tokio::test]
+async fn dial_of_an_unsupported_address_is_refused() {
+    let node = Node::listening(TCP).await;
     for text in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/1", "/memory/1", "/ip4/127.0.0.1"] {
         let error = node.handle.dial(text.parse().unwrap()).await.unwrap_err();
         assert!(matches!(error, DialError::Address { .. }), "{error}");
@@ -70,9 +92,8 @@ async fn dial_failures_are_distinguished() {
 }
 
 #[tokio::test]
-async fn node_in_its_own_bootstrap_list_is_reported_once() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen: Vec<Multiaddr> = vec![format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap()];
+async fn node_in_its_own_bootstrap_list_reports_that_and_reaches_the_other_peers() {
+    let listen = vec![unused_address()];
     let other = Node::listening(TCP).await;
     let bootstrap = vec![listen[0].clone(), other.address()];
     let mut node = Node::start(NetConfig { listen, bootstrap, ..config() }).await;
@@ -87,7 +108,7 @@ async fn node_in_its_own_bootstrap_list_is_reported_once() {
 }
 
 #[tokio::test]
-async fn dial_of_a_silent_machine_times_out() {
+async fn dial_of_a_port_that_never_answers_times_out() {
     let connection_timeout = std::time::Duration::from_millis(200);
     let node = Node::start(NetConfig { connection_timeout, ..config() }).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,7 +122,7 @@ async fn dial_of_a_silent_machine_times_out() {
 }
 
 #[tokio::test]
-async fn dial_of_another_protocol_fails() {
+async fn dial_of_an_ssh_server_fails() {
     let node = Node::listening(TCP).await;
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = other.local_addr().unwrap().port();
@@ -116,7 +137,7 @@ async fn dial_of_another_protocol_fails() {
 }
 
 #[tokio::test]
-async fn a_name_is_resolved_if_the_operator_gave_it() {
+async fn dial_of_a_host_name_resolves_it() {
     let first = Node::listening(TCP).await;
     let second = Node::listening(TCP).await;
     let port = first.address().iter().find_map(|part| match part {
@@ -128,9 +149,8 @@ async fn a_name_is_resolved_if_the_operator_gave_it() {
 }
 
 #[tokio::test]
-async fn an_unreachable_bootstrap_peer_is_an_event() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
+async fn an_unreachable_bootstrap_address_is_reported_once_each_time_it_is_lost() {
+    let address = unused_address();
     let mut node = Node::start(NetConfig { bootstrap: vec![address.clone()], ..config() }).await;
     let failed = |event| match event {
         NetEvent::AddressFailed { address: Some(failed), why, .. } => {
@@ -141,11 +161,11 @@ async fn an_unreachable_bootstrap_peer_is_an_event() {
     };
     let why = node.event(failed).await;
     assert!(why.contains("no process listens there"), "{why}");
-    // The peer is dialled again without reports, until it is reached.
-    let is_repeated = |event: &NetEvent| matches!(event, NetEvent::AddressFailed { .. });
+    // It is dialled again and again, without further reports.
+    let is_report = |event: &NetEvent| matches!(event, NetEvent::AddressFailed { .. });
     tokio::time::timeout(limits::REDIAL_MIN * 4, async {
         while let Some(event) = node.events.recv().await {
-            assert!(!is_repeated(&event), "{event:?}");
+            assert!(!is_report(&event), "{event:?}");
         }
     })
     .await
@@ -153,14 +173,14 @@ async fn an_unreachable_bootstrap_peer_is_an_event() {
     let mut late = Node::start(NetConfig { listen: vec![address.clone()], ..config() }).await;
     node.ready(late.id()).await;
     late.ready(node.id()).await;
-    // After it was connected, its absence is reported again.
+    // Once it was reached, the next failure is reported again.
     late.stop().await;
     let why = node.event(failed).await;
     assert!(why.contains("no process listens there"), "{why}");
 }
 
 #[tokio::test]
-async fn an_expelled_peer_stays_out() {
+async fn an_expelled_peer_cannot_connect_again() {
     let mut first = Node::listening(TCP).await;
     let mut second = Node::joining(TCP, &first).await;
     second.ready(first.id()).await;
@@ -170,7 +190,7 @@ async fn an_expelled_peer_stays_out() {
     assert_eq!(why.as_deref(), Some("expelled: it lied"));
     assert!(matches!(first.state(&second.id()), Some(PeerState::Disconnected(Some(_)))));
     let gone = first.status(&second.id()).expect("it was admitted once");
-    assert!(gone.advert.is_some(), "it keeps its name");
+    assert!(gone.advert.is_some(), "its advert stays known");
     assert_eq!(first.handle.counters().expelled, 1);
     let error = first.handle.dial(second.address()).await.unwrap_err();
     assert!(error.to_string().contains("broke the protocol"), "{error}");

@@ -211,12 +211,12 @@ impl Bytes {
     /// The segments of a freed page, if it looks like an undamaged leaf.
     fn freed_leaf(&self, at: u64) -> Vec<(u64, Segment)> {
         let start = self.read(&(at..at + PAGE));
-        let Some(end) = leaf::end(&start) else { return Vec::new() };
+        let Some(end) = leaf::content_end(&start) else { return Vec::new() };
         if end as u64 <= PAGE {
-            return Leaf::read_plain(&start).map_or_else(Vec::new, |leaf| segments(leaf, at));
+            return Leaf::read_intact(&start).map_or_else(Vec::new, |leaf| segments(leaf, at));
         }
         let page = self.read(&(at..at + end as u64));
-        Leaf::read_plain(&page).map_or_else(Vec::new, |leaf| segments(leaf, at))
+        Leaf::read_intact(&page).map_or_else(Vec::new, |leaf| segments(leaf, at))
     }
 }
 
@@ -252,7 +252,7 @@ impl Walk {
         let root = u64_at(&slot, ROOT);
         let tables = root.and_then(|root| bytes.place(root)).map(|(at, size)| {
             let page = bytes.read(&(at..at + size));
-            leaf::named(&page, None)
+            leaf::named_entries(&page, None)
         });
         let tables = tables.unwrap_or_default();
         let root_of = |name: &str| {
@@ -260,7 +260,7 @@ impl Walk {
             Some(u64_at(table, TABLE_ROOT)?).filter(|_| table.get(TABLE_ROOT - 1) != Some(&0))
         };
         if let Some((at, size)) = root_of("meta").and_then(|root| bytes.place(root)) {
-            let values = leaf::named(&bytes.read(&(at..at + size)), Some(8));
+            let values = leaf::named_entries(&bytes.read(&(at..at + size)), Some(8));
             let number = |(name, value): (Vec<u8>, Vec<u8>)| Some((name, u64_at(&value, 0)?));
             walk.meta = values.into_iter().filter_map(number).collect();
         }

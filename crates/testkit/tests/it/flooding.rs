@@ -137,7 +137,7 @@ async fn owner_that_does_not_read_is_not_read() {
         };
         let patience = async {
             for _ in 0..PATIENCE {
-                honest.is_served().await;
+                honest.assert_served().await;
             }
         };
         tokio::select! {
@@ -149,7 +149,7 @@ async fn owner_that_does_not_read_is_not_read() {
     }
     assert!(taken <= TAKEN, "{taken} bytes were taken");
     assert!(!hostile.is_closed());
-    honest.is_served().await;
+    honest.assert_served().await;
     honest.shutdown().await;
     victim.shutdown().await;
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-/// A running keeper, for a node that need not run.
+/// A running keeper and its handle. The node itself need not run.
 struct Fixture {
     events: Events,
     stop: CancellationToken,
@@ -28,11 +28,11 @@ impl Fixture {
     }
 }
 
-fn idle() -> NetworkManager {
+fn unstarted_node() -> NetworkManager {
     NetworkManager::builder().build().unwrap()
 }
 
-async fn running() -> NetworkManager {
+async fn started_node() -> NetworkManager {
     let config = NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         mdns: false,
@@ -54,7 +54,7 @@ async fn until_ended(reader: &mut Reader, tasks: usize) -> Vec<Arc<EventView>> {
 
 #[tokio::test]
 async fn readers_get_equal_events_and_resume_without_a_gap() {
-    let manager = running().await;
+    let manager = started_node().await;
     let fixture = Fixture::new(manager.clone());
     let (mut one, mut other) = (fixture.join(None).await, fixture.join(None).await);
     let start = one.last();
@@ -66,29 +66,29 @@ async fn readers_get_equal_events_and_resume_without_a_gap() {
     let first = until_ended(&mut one, 1).await;
     assert!(first.iter().all(|event| event.kind != "gap".into()), "{first:?}");
     let second = until_ended(&mut other, 1).await;
-    // One of the two may have read events of the next step as well.
+    // A reader's last page may hold further events.
     let common = first.len().min(second.len());
     assert_eq!(second[..common], first[..common]);
     // Another task runs while there are no readers.
     drop((one, other));
     run().await;
-    let mut back = fixture.join(Some(start)).await;
-    let both = until_ended(&mut back, 2).await;
+    let mut resumed = fixture.join(Some(start)).await;
+    let both = until_ended(&mut resumed, 2).await;
     assert!(both.starts_with(&first), "{both:?}");
     assert!(both.iter().all(|event| event.kind != "gap".into()), "{both:?}");
     manager.shutdown().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn subscription_ends_after_the_grace_without_readers() {
-    let fixture = Fixture::new(idle());
+async fn reader_gets_one_gap_when_there_was_no_reader_for_the_grace() {
+    let fixture = Fixture::new(unstarted_node());
     let reader = fixture.join(None).await;
     let last = reader.last();
     // While there is a reader, the grace does not start.
     tokio::time::sleep(limits::EVENT_GRACE * 10).await;
     drop(reader);
     tokio::time::sleep(limits::EVENT_GRACE / 2).await;
-    assert_eq!(fixture.join(None).await.last(), last, "too early");
+    assert_eq!(fixture.join(None).await.last(), last, "the subscription ended early");
     tokio::time::sleep(limits::EVENT_GRACE * 3).await;
     let mut late = fixture.join(Some(last)).await;
     let page = late.next().await.unwrap();
@@ -101,8 +101,8 @@ async fn subscription_ends_after_the_grace_without_readers() {
 }
 
 #[tokio::test]
-async fn stop_ends_readers_and_keeper() {
-    let fixture = Fixture::new(idle());
+async fn readers_and_keeper_end_when_the_server_stops() {
+    let fixture = Fixture::new(unstarted_node());
     let mut reader = fixture.join(None).await;
     let waiting = tokio::spawn(async move { reader.next().await });
     fixture.stop.cancel();
@@ -112,8 +112,8 @@ async fn stop_ends_readers_and_keeper() {
 }
 
 #[tokio::test]
-async fn keeper_ends_with_its_last_handle() {
-    let fixture = Fixture::new(idle());
+async fn keeper_ends_when_its_last_handle_is_dropped() {
+    let fixture = Fixture::new(unstarted_node());
     drop(fixture.events);
     fixture.keeper.await.unwrap();
 }

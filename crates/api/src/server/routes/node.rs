@@ -82,6 +82,6 @@ pub(super) async fn shutdown(
     let configured = cx.manager.config().tasks.stop_grace;
     let grace = spec.grace_ms.map_or(configured, Duration::from_millis).min(configured);
     // A full channel means that the node already stops.
-    cx.asked.try_send(grace).ok();
+    cx.stop_requests.try_send(grace).ok();
     (StatusCode::ACCEPTED, Json(StopAnswer { stopping: true, held, grace_ms: millis(grace) }))
 }

@@ -62,7 +62,7 @@ fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("meshwork ") {
         let before = &text[..at];
-        // Here it is the program or its daemon, a path or a name, not a command.
+        // Here it is the program, a path or a name, not a command.
         let is_word = ["the ", "of ", "name = "].iter().any(|end| before.ends_with(end));
         let is_part = before.ends_with(|c: char| c.is_alphanumeric() || "-_./{=".contains(c));
         if is_word || is_part {

@@ -11,7 +11,7 @@ use crate::{CancelledBy, FailureCode, TaskFailure, TaskState, engine::view::Task
 fn play(seed: u64) {
     let mut net = Net::connected(&[1, 2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
-    // With this limit some tasks are archived, and none is forgotten.
+    // Small enough that some ended tasks are archived, and large enough that none is forgotten.
     net.nodes[0].engine.node.config.keep_bytes = 320 * crate::limits::ENDED_WEIGHT as u64;
     let mut dice = SmallRng::seed_from_u64(!seed);
     let mut ids = Vec::new();
@@ -20,7 +20,7 @@ fn play(seed: u64) {
         let node = dice.random_range(1..4);
         match dice.random_range(0..100) {
             0..35 => {
-                // No node has `text/none`: the task ends at submission while others wait.
+                // No node has `text/none`: a task for it fails as soon as it is submitted.
                 let mut task = task(["text/a", "text/b", "text/none"][dice.random_range(0..3)]);
                 task.retry.hedge = dice.random_range(0..2) == 0;
                 ids.push(net.submit(task));
@@ -72,7 +72,7 @@ fn play(seed: u64) {
 
 /// Each task has one end, and its waiting caller has one answer unless the owner was restarted.
 fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
-    let answered: Vec<TaskId> = net.nodes[0]
+    let reported: Vec<TaskId> = net.nodes[0]
         .replies
         .iter()
         .filter_map(|(token, reply)| match reply {
@@ -80,10 +80,10 @@ fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
             _ => None,
         })
         .collect();
-    let distinct: BTreeSet<TaskId> = answered.iter().copied().collect();
-    assert_eq!(distinct.len(), answered.len(), "seed {seed}: one answer per task at most");
-    // Callers of a restarted owner get no answer; the task still ends.
-    assert!(restarted || answered.len() == ids.len(), "seed {seed}: each task is answered");
+    let distinct: BTreeSet<TaskId> = reported.iter().copied().collect();
+    assert_eq!(distinct.len(), reported.len(), "seed {seed}: an end was reported twice");
+    // Callers of a restarted owner get no answer; their tasks still end.
+    assert!(restarted || reported.len() == ids.len(), "seed {seed}: an end was not reported");
     for id in ids {
         let state = net.state(*id);
         let ended = ["succeeded", "failed", "cancelled", "expired"].contains(&state);
@@ -91,7 +91,7 @@ fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
     }
 }
 
-/// Invariants that hold at every moment.
+/// Checks the invariants that hold after every step.
 fn check(net: &Net) {
     for node in &net.nodes {
         let accounts = node.engine.accounts();
@@ -102,7 +102,7 @@ fn check(net: &Net) {
     check_explanations(net);
 }
 
-/// The counts of tasks match the list.
+/// The counts of queued and running tasks match the list of tasks.
 fn check_counts(net: &Net, engine: &Engine) {
     let all = TaskQuery { limit: usize::MAX, ..TaskQuery::default() };
     let here = engine.read(net.now).tasks(&all).into_iter().filter_map(Known::here);
@@ -113,7 +113,8 @@ fn check_counts(net: &Net, engine: &Engine) {
     assert_eq!(accounts.running, count(&["assigned", "running"]));
 }
 
-/// The explanation of each waiting task names every known peer once.
+/// Each of the first three waiting tasks names every known peer once, with the reason why it does
+/// not run there.
 fn check_explanations(net: &Net) {
     let engine = &net.nodes[0].engine;
     let known: BTreeSet<PeerId> = engine.node.peers.iter().map(|(_, peer)| *peer.id).collect();

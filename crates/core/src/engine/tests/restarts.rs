@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{FailureCode, Reason, TaskFailure, limits, task::RetryPolicy};
 
-fn memory(handler: &str) -> Task {
+fn task_in_memory(handler: &str) -> Task {
     Task { durability: Some(Durability::Memory), ..task(handler) }
 }
 
@@ -17,7 +17,7 @@ fn restored_tasks_keep_their_ends_and_the_rest_run() {
     let (running, waiting) = (net.submit(task("text/a")), net.submit(task("text/b")));
     let end = net.end(done);
     net.restart(0);
-    assert_eq!(net.end(done), end, "an end never changes");
+    assert_eq!(net.end(done), end, "the end stays the same");
     assert_eq!((net.state(running), net.state(waiting)), ("queued", "queued"));
     net.connect(0, 1);
     for _ in 0..5 {
@@ -40,9 +40,9 @@ fn restored_tasks_keep_their_ends_and_the_rest_run() {
 #[test]
 fn memory_task_writes_nothing_and_ends_with_the_process() {
     let mut net = Net::connected(&[1]);
-    let id = net.submit(memory("text/a"));
+    let id = net.submit(task_in_memory("text/a"));
     assert!(net.nodes[0].records.is_empty() && net.nodes[1].records.is_empty());
-    assert_eq!(net.nodes[0].replies.len(), 1, "accepted without a disk");
+    assert_eq!(net.nodes[0].replies.len(), 1, "accepted without a record");
     assert!(!net.nodes[1].running[0].2.durable);
     net.finish(1, output("done"));
     assert_eq!(net.nodes[0].ends_of(id).len(), 1);
@@ -90,10 +90,10 @@ fn attempt_of_earlier_owner_start_is_stopped() {
 fn unfinished_attempts_leave_no_records_at_the_worker() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
-    let waits = net.submit(task("text/a"));
+    let waiting = net.submit(task("text/a"));
     let reason = String::new();
     let by = crate::CancelledBy::Submitter;
-    net.feed(0, Input::Cancel { id: waits, by, reason, token: Token(9_999) });
+    net.feed(0, Input::Cancel { id: waiting, by, reason, token: Token(9_999) });
     net.settle();
     net.pass(limits::ACK_DELAY);
     assert_eq!(net.nodes[1].engine.accounts().held, 1, "only the running attempt");
@@ -189,9 +189,9 @@ fn restored_task_runs_once_its_start_is_persisted() {
 #[test]
 fn clean_stops_do_not_count_as_crashes() {
     let mut net = Net::new(&[1]);
-    let careful =
+    let fragile =
         Task { retry: RetryPolicy { crashes: 1, ..RetryPolicy::default() }, ..task("text/a") };
-    let id = net.submit_to(1, careful, &[]);
+    let id = net.submit_to(1, fragile, &[]);
     for _ in 0..5 {
         net.feed(1, Input::Abandon);
         net.settle();
@@ -217,7 +217,7 @@ fn attempts_are_counted_and_shown_across_restarts() {
     };
     net.pass(Duration::from_secs(1));
     for count in 1..=3 {
-        // Attempts that the previous start left at the worker do not count.
+        // Attempts that the owner's previous start left at the worker do not count.
         while ended(&net) < count {
             net.finish(1, failed());
             net.pass(Duration::from_millis(1));

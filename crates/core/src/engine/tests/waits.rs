@@ -6,7 +6,7 @@ use crate::engine::{
     view::{TaskQuery, Waits},
 };
 
-/// A task that needs more CPUs than any worker here has.
+/// A task that needs `cpus` CPUs. The workers of these tests have none.
 fn needy(cpus: u32) -> Task {
     let mut task = task("text/a");
     task.requirements.cpus = cpus;
@@ -14,7 +14,7 @@ fn needy(cpus: u32) -> Task {
 }
 
 /// The states that node 0 reports of a task in the pass in which it is submitted.
-fn reported_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
+fn states_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
     let id = task.id;
     let engine = &mut net.nodes[0].engine;
     engine.observe(Observed { tasks: true, messages: false });
@@ -36,30 +36,30 @@ fn submission_is_reported_queued_only_if_it_waits() {
     // Opens the session with the worker.
     net.submit(task("text/a"));
     net.finish(1, output("x"));
-    assert_eq!(reported_at_submission(&mut net, task("text/a")), ["assigned"]);
-    assert_eq!(reported_at_submission(&mut net, needy(9)), ["queued"]);
+    assert_eq!(states_at_submission(&mut net, task("text/a")), ["assigned"]);
+    assert_eq!(states_at_submission(&mut net, needy(9)), ["queued"]);
     let unknown = Task { durability: Some(Durability::Memory), ..task("text/none") };
-    assert_eq!(reported_at_submission(&mut net, unknown), ["failed"]);
+    assert_eq!(states_at_submission(&mut net, unknown), ["failed"]);
 }
 
 #[test]
 fn waiting_tasks_are_counted_by_reason_with_the_oldest() {
     let mut net = Net::connected(&[1]);
-    let needy = [9, 10].map(|cpus| net.submit(needy(cpus)));
+    let no_worker = [9, 10].map(|cpus| net.submit(needy(cpus)));
     net.feed(1, Input::Drain { on: true });
     net.settle();
     let drained = net.submit(task("text/b"));
-    let sums: Vec<_> = net.nodes[0].engine.read(net.now).waits();
+    let reasons: Vec<_> = net.nodes[0].engine.read(net.now).waits();
     let counted = |waits: &Waits| (waits.code, waits.tasks, waits.first.1);
-    let expected = [("no_eligible_peer", 2, needy[0]), ("draining", 1, drained)];
-    assert_eq!(sums.iter().map(counted).collect::<Vec<_>>(), expected);
-    assert!(sums.iter().all(|waits| !waits.message.is_empty()));
+    let expected = [("no_eligible_peer", 2, no_worker[0]), ("draining", 1, drained)];
+    assert_eq!(reasons.iter().map(counted).collect::<Vec<_>>(), expected);
+    assert!(reasons.iter().all(|waits| !waits.message.is_empty()));
 
     net.feed(1, Input::Drain { on: false });
     net.settle();
-    assert_eq!(net.state(drained), "running", "it no longer waits");
-    let sums = net.nodes[0].engine.read(net.now).waits();
-    assert_eq!(sums.iter().map(counted).collect::<Vec<_>>(), expected[..1]);
+    assert_eq!(net.state(drained), "running", "it waits no longer");
+    let reasons = net.nodes[0].engine.read(net.now).waits();
+    assert_eq!(reasons.iter().map(counted).collect::<Vec<_>>(), expected[..1]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Worker {
     }
 
     /// A peer's round trip has changed, and its credit with it.
-    pub(in crate::engine) fn on_distance(&mut self, key: PeerKey) {
+    pub(in crate::engine) fn on_latency(&mut self, key: PeerKey) {
         self.credit_dirty |= self.owners.get(key).is_some_and(OwnerAccount::has_session);
     }
 

@@ -7,7 +7,7 @@ use libp2p::{
 
 use super::*;
 
-fn here() -> Multiaddr {
+fn address() -> Multiaddr {
     "/ip4/127.0.0.1/tcp/4101".parse().unwrap()
 }
 
@@ -15,11 +15,14 @@ fn id(number: usize) -> ConnectionId {
     ConnectionId::new_unchecked(number)
 }
 
-fn inbound(places: &mut Behaviour, number: usize, peer: PeerId) -> bool {
-    let allowed =
-        places.handle_established_inbound_connection(id(number), peer, &here(), &here()).is_ok();
+/// Lets `peer` connect to this node. Returns whether the connection is allowed.
+fn connect(places: &mut Behaviour, number: usize, peer: PeerId) -> bool {
+    let allowed = places
+        .handle_established_inbound_connection(id(number), peer, &address(), &address())
+        .is_ok();
     if allowed {
-        let endpoint = ConnectedPoint::Listener { local_addr: here(), send_back_addr: here() };
+        let endpoint =
+            ConnectedPoint::Listener { local_addr: address(), send_back_addr: address() };
         places.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
             peer_id: peer,
             connection_id: id(number),
@@ -31,32 +34,33 @@ fn inbound(places: &mut Behaviour, number: usize, peer: PeerId) -> bool {
     allowed
 }
 
+/// Begins a dial. Returns whether it is allowed.
 fn dial(places: &mut Behaviour, number: usize) -> bool {
     let role = Endpoint::Dialer;
     places.handle_pending_outbound_connection(id(number), None, &[], role).is_ok()
 }
 
 #[test]
-fn connections_are_bounded_except_for_trusted_peers() {
+fn inbound_connections_are_bounded_except_for_trusted_peers() {
     let friend = PeerId::random();
     let mut places = Behaviour::new(8, Arc::default());
-    let allowed = (0..1_000).filter(|n| inbound(&mut places, *n, PeerId::random())).count();
+    let allowed = (0..1_000).filter(|n| connect(&mut places, *n, PeerId::random())).count();
     assert_eq!(allowed, 8 + 2 * limits::STRANGERS);
-    assert!(!inbound(&mut places, 1_000, friend), "not trusted yet");
+    assert!(!connect(&mut places, 1_000, friend), "not trusted yet");
     places.set_trusted(Arc::new([friend].into()));
-    assert!(inbound(&mut places, 1_001, friend));
-    assert!(inbound(&mut places, 1_002, friend));
-    assert!(!inbound(&mut places, 1_003, friend), "at most two connections per peer");
+    assert!(connect(&mut places, 1_001, friend));
+    assert!(connect(&mut places, 1_002, friend));
+    assert!(!connect(&mut places, 1_003, friend), "at most two connections per peer");
 }
 
 #[test]
-fn outbound_connections_are_checked_before_a_dial() {
+fn at_the_bound_of_outbound_connections_only_trusted_peers_may_be_dialled() {
     let friend = PeerId::random();
     let mut places = Behaviour::new(4, Arc::new([friend].into()));
     for number in 0..2 {
         assert!(places.may_dial(None));
         let endpoint = ConnectedPoint::Dialer {
-            address: here(),
+            address: address(),
             role_override: Endpoint::Dialer,
             port_use: PortUse::New,
         };
@@ -73,13 +77,13 @@ fn outbound_connections_are_checked_before_a_dial() {
 }
 
 #[test]
-fn counted_dials_have_separate_places() {
+fn dials_that_the_event_loop_counts_take_no_place_from_others() {
     let mut places = Behaviour::new(8, Arc::default());
     let others = (0..1_000).filter(|n| dial(&mut places, *n)).count();
     assert_eq!(others, limits::OTHER_DIALS);
     places.count_dial(id(2_000));
     assert!(dial(&mut places, 2_000));
-    // One of the other dials ends.
+    // One of the uncounted dials ends.
     places.on_swarm_event(FromSwarm::DialFailure(DialFailure {
         peer_id: None,
         error: &DialError::Aborted,

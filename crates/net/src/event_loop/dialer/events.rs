@@ -1,4 +1,5 @@
-//! Reactions of the dialer to peers that connect, disconnect or are found.
+//! Reactions of the dialer to dials that begin, and to peers that connect, disconnect or are
+//! found.
 
 use std::net::IpAddr;
 
@@ -19,8 +20,9 @@ impl Dialer {
         self.dials.begun(id, pending);
     }
 
-    /// Notes that a connection is established. Returns true if this node dialled it for its
-    /// operator or its own work, and not only on another peer's word.
+    /// Ends the dial that became this connection, and answers its callers. Returns whether a target
+    /// or a caller wanted it: not if the connection is inbound, or only another peer named the
+    /// address. The action lets a waiting target be dialled.
     pub(crate) fn on_connected(
         &mut self,
         id: ConnectionId,
@@ -34,24 +36,24 @@ impl Dialer {
         (is_needed, self.free_place())
     }
 
-    /// Removes and returns the host to which the name of a dialled peer resolved.
+    /// Removes and returns the IP address at which the last dial reached the peer.
     pub(crate) fn take_host(&self, peer: &PeerId) -> Option<IpAddr> {
         self.hosts.take(peer)
     }
 
-    /// Notes that a peer is ready, so that its targets have succeeded.
+    /// A peer is ready: clears the failures of its targets.
     pub(crate) fn on_ready(&mut self, peer: &PeerId) {
         self.dials.succeeded(peer);
     }
 
-    /// Schedules dials after the last connection to a peer was closed.
+    /// The last connection to a peer closed: schedules the next dials of its targets.
     pub(crate) fn on_disconnected(&mut self, peer: &PeerId) -> Vec<Action> {
         let targets = self.dials.of_peer(peer).into_iter();
         targets.filter_map(|target| self.redial_later(target)).collect()
     }
 
-    /// A new address of a peer is known. If the peer is a target, it is dialled at once. Failures
-    /// of a remembered peer still count: they bound how often it is dialled.
+    /// A new address of a peer is known: makes its targets due now, and clears their failures.
+    /// Those of a remembered peer still count, because they bound how often it is dialled.
     pub(crate) fn on_lead(&mut self, peer: &PeerId, shared: &Shared) -> Vec<Action> {
         if shared.peers.is_connected(peer) {
             return Vec::new();
@@ -66,7 +68,7 @@ impl Dialer {
         actions
     }
 
-    /// Makes a target of a peer that mDNS found on this machine's network segments.
+    /// Makes a target of a peer that mDNS found on a network segment of this machine.
     pub(crate) fn on_mdns_found(
         &mut self,
         peer: PeerId,

@@ -29,7 +29,7 @@ pub(crate) struct Dialer {
     pub(super) met: HashSet<PeerId>,
     /// Addresses that may be dialled although the dial filter denies them to strangers.
     pub(super) allowed: Allowed,
-    /// The hosts to which the names of dialled peers resolved.
+    /// The IP address at which the last dial reached each peer.
     pub(super) hosts: Hosts,
     pub(super) seeker: Seeker,
     /// Whether the timer for the next dials on other peers' word is set.

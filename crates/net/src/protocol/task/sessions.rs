@@ -35,7 +35,8 @@ const TASK: NetworkProtocol = NetworkProtocol::TaskProtocol;
 pub(crate) struct Sessions {
     /// Connected peers to which a session is being opened.
     opening: FxHashSet<PeerId>,
-    /// Open sessions, at most [`limits::SESSIONS`]. True: the peer broke the protocol.
+    /// Open sessions, at most [`limits::SESSIONS`]. Each returns its peer, and true if the peer
+    /// broke the protocol.
     open: JoinSet<(PeerId, bool)>,
     /// The number of the newest session.
     last: u64,
@@ -47,9 +48,9 @@ pub(crate) struct Sessions {
 
 /// The end of a session or a refusal.
 pub(crate) enum Ended {
-    /// A session with this peer has ended; true if the peer broke the protocol.
+    /// A session with this peer; true if the peer broke the protocol.
     Session(Result<(PeerId, bool), JoinError>),
-    /// A refusal was sent.
+    /// A refusal, which the peer may not have read.
     Refusal(Result<(), JoinError>),
 }
 
@@ -74,7 +75,8 @@ impl Sessions {
         }
     }
 
-    /// Opens a session with a worker; an event reports the result. `None` while one is opening.
+    /// Opens a session with a worker; an event reports the result. `None` if one is being opened
+    /// already.
     pub(crate) fn open(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
         let Some(known) = shared.peers.get(&peer) else {
             return Some(failed(peer, "not connected".to_owned()));
@@ -91,14 +93,14 @@ impl Sessions {
         Some(Action::Open { connection: kept, purpose: Purpose::Session { peer } })
     }
 
-    /// The stream for a session with a worker is open, or opening it failed. `waiting`: sessions
-    /// that are announced and have not started.
+    /// The stream for a session with a worker is open, or opening it failed. `unstarted`: sessions
+    /// whose events are not in the driver's channel yet.
     pub(crate) fn on_stream(
         &mut self,
         peer: PeerId,
         stream: Result<Stream, OpenError>,
         shared: &Shared,
-        waiting: usize,
+        unstarted: usize,
     ) -> Action {
         self.opening.remove(&peer);
         let Some(known) = shared.peers.get(&peer) else {
@@ -108,7 +110,7 @@ impl Sessions {
             Ok(stream) => stream,
             Err(why) => return failed(peer, why.to_string()),
         };
-        let Some(id) = self.next_id(shared, waiting) else {
+        let Some(id) = self.next_id(shared, unstarted) else {
             return failed(peer, "too many open sessions; retry later".to_owned());
         };
         let stream =
@@ -117,14 +119,14 @@ impl Sessions {
         Action::TellSession(NetEvent::WorkerSession { peer, session }, (peer, run.boxed()))
     }
 
-    /// A peer opens a session in which this node is the worker. `waiting`: sessions that are
-    /// announced and have not started.
+    /// A peer opens a session in which this node is the worker. `unstarted`: sessions whose events
+    /// are not in the driver's channel yet.
     pub(crate) fn on_inbound(
         &mut self,
         peer: PeerId,
         stream: InboundStream,
         shared: &Shared,
-        waiting: usize,
+        unstarted: usize,
     ) -> Option<Action> {
         let known = shared.peers.get(&peer)?;
         if !known.is_admitted() {
@@ -132,7 +134,7 @@ impl Sessions {
             self.refuse(stream, Reason::NotAdmitted { detail }, shared);
             return None;
         }
-        let Some(id) = self.next_id(shared, waiting) else {
+        let Some(id) = self.next_id(shared, unstarted) else {
             self.refuse(stream, Reason::Busy { retry_after: limits::FULL_RETRY }, shared);
             return None;
         };
@@ -142,7 +144,7 @@ impl Sessions {
         Some(Action::TellSession(NetEvent::OwnerSession { peer, session }, (peer, run.boxed())))
     }
 
-    /// Starts a session, after its event has reached the node.
+    /// Starts a session, once its event is in the driver's channel.
     pub(crate) fn start(&mut self, (peer, run): NewSession) {
         self.open.spawn(run.map(move |violation| (peer, violation)));
     }
@@ -171,9 +173,9 @@ impl Sessions {
         }
     }
 
-    /// The number of a new session; `None` if too many are open.
-    fn next_id(&mut self, shared: &Shared, waiting: usize) -> Option<SessionId> {
-        if self.open.len() + waiting >= limits::SESSIONS {
+    /// Takes the number of a new session, and counts it; `None` if too many are open.
+    fn next_id(&mut self, shared: &Shared, unstarted: usize) -> Option<SessionId> {
+        if self.open.len() + unstarted >= limits::SESSIONS {
             return None;
         }
         shared.local.counters.sessions.add();
@@ -181,7 +183,7 @@ impl Sessions {
         Some(SessionId(self.last))
     }
 
-    /// Whether no session and no refusal is left.
+    /// Whether no session is open or being opened, and no refusal runs.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.opening.is_empty() && self.open.is_empty() && self.refusals.is_empty()

@@ -1,4 +1,4 @@
-//! The archive of a journal in use.
+//! Tests of the archive of an open journal.
 
 use super::*;
 use crate::journal::archive::{Noted, folder, tests::volume};
@@ -11,8 +11,8 @@ async fn commit(journal: &mut Journal, record: Record) {
     journal.committed().await.unwrap();
 }
 
-/// Archives [`VOLUMES`] volumes of [`TASKS`] tasks. Returns the numbers of all but two tasks of
-/// each.
+/// Archives [`VOLUMES`] volumes of [`TASKS`] tasks each. Returns the numbers of all tasks but the
+/// last two of each volume.
 async fn fill(journal: &mut Journal) -> Vec<u64> {
     let mut numbers = Vec::new();
     for first in (0..VOLUMES).map(|volume| volume * u64::from(TASKS)) {
@@ -26,7 +26,7 @@ async fn fill(journal: &mut Journal) -> Vec<u64> {
     numbers
 }
 
-/// Commits until each file is rewritten; the number of commits does not matter.
+/// Commits until each file of the archive has been rewritten once.
 async fn until_all_are_rewritten(dir: &Path, journal: &mut Journal) {
     loop {
         commit(journal, Record::Forgotten { id: TaskId::new() }).await;
@@ -39,15 +39,15 @@ async fn until_all_are_rewritten(dir: &Path, journal: &mut Journal) {
     }
 }
 
-/// Number of tasks in the archive that a start finds.
-fn archived(journal: &Journal) -> u64 {
+/// The number of live tasks in the archive.
+fn live_tasks(journal: &Journal) -> u64 {
     let archive = journal.archiver().archive();
     let volumes = archive.firsts().into_iter().map(|first| archive.volume(first).unwrap());
     volumes.map(|volume| volume.rows.len() as u64).sum()
 }
 
 #[tokio::test]
-async fn many_sparse_files_at_once_are_all_rewritten() {
+async fn all_files_are_rewritten_when_many_at_once_have_few_live_tasks() {
     let dir = quick_dir();
     let (mut journal, _) = open(dir.path()).await;
     let numbers = fill(&mut journal).await;
@@ -55,12 +55,12 @@ async fn many_sparse_files_at_once_are_all_rewritten() {
     until_all_are_rewritten(dir.path(), &mut journal).await;
     journal.close().await;
     let (journal, _) = open(dir.path()).await;
-    assert_eq!(archived(&journal), 2 * VOLUMES);
+    assert_eq!(live_tasks(&journal), 2 * VOLUMES);
     journal.close().await;
 }
 
 #[tokio::test]
-async fn sparse_files_of_an_earlier_start_are_rewritten() {
+async fn files_that_an_earlier_start_left_with_few_live_tasks_are_rewritten() {
     let dir = quick_dir();
     let (mut journal, _) = open(dir.path()).await;
     let numbers = fill(&mut journal).await;
@@ -79,7 +79,7 @@ async fn sparse_files_of_an_earlier_start_are_rewritten() {
 }
 
 #[tokio::test]
-async fn archive_is_copied_while_its_files_are_removed() {
+async fn copy_of_the_archive_is_complete_although_its_files_are_removed_meanwhile() {
     let (dir, copy) = (quick_dir(), tempfile::tempdir().unwrap());
     let (mut journal, _) = open(dir.path()).await;
     let numbers = fill(&mut journal).await;
@@ -92,7 +92,7 @@ async fn archive_is_copied_while_its_files_are_removed() {
     journal.close().await;
     for (home, tasks) in [(copy.path(), VOLUMES * u64::from(TASKS)), (dir.path(), 0)] {
         let (journal, _) = open(home).await;
-        assert_eq!(archived(&journal), tasks);
+        assert_eq!(live_tasks(&journal), tasks);
         journal.close().await;
     }
 }
