@@ -3,7 +3,7 @@
 //! A stranger that announces an address makes this node send packets there. The node dials only
 //! addresses to which any host on the internet could send them too, or addresses in a network
 //! segment on which they were learned. Absent on purpose: dialling, and the list of addresses that
-//! the operator gave (`dial_filter`).
+//! the user gave (`dial_filter`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

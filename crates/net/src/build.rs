@@ -39,7 +39,7 @@ use crate::{
 /// A network that is ready to run: the loop to spawn, a handle, and the receivers of events and
 /// frames.
 ///
-/// An owner takes [`Self::events`] before [`Self::sessions`], so that it knows a session before it
+/// A node takes [`Self::events`] before [`Self::sessions`], so that it knows a session before it
 /// sees its frames. The end of an older session of a peer may come after the beginning of a newer
 /// one; their [`SessionId`](crate::protocol::task::session::SessionId)s distinguish them. A peer's
 /// [`NetEvent::OwnerSession`] may come before its [`NetEvent::Ready`], and the ends of its sessions
@@ -48,7 +48,7 @@ use crate::{
 pub struct Network {
     /// A handle that sends commands to the loop.
     pub handle: NetHandle,
-    /// The event loop; the owner spawns its `run`.
+    /// The event loop; the node spawns its `run`.
     pub event_loop: EventLoop,
     /// Events about peers and sessions.
     pub events: mpsc::Receiver<NetEvent>,

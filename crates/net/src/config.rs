@@ -93,7 +93,7 @@ pub struct Offer {
     pub advert: Arc<Advert>,
     /// The policy: which peers may use which families of handlers.
     pub accept: Arc<AcceptPolicy>,
-    /// Peers that the operator trusts; they count as listed.
+    /// Peers that the user trusts; they count as listed.
     pub trusted: Arc<HashSet<PeerId>>,
 }
 

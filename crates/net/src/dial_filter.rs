@@ -1,9 +1,9 @@
 //! A transport that refuses to dial forbidden addresses (P-11).
 //!
-//! Two filters are in the stack. The one before name resolution passes addresses that the operator
+//! Two filters are in the stack. The one before name resolution passes addresses that the user
 //! gave, exactly as given; addresses learned on a network segment of this machine; private
 //! addresses in a range of this node that their subjects signed; and public addresses. It stops all
-//! other addresses from strangers, and all names that the operator did not give. The one after name
+//! other addresses from strangers, and all names that the user did not give. The one after name
 //! resolution stops addresses that must never be dialled, even if a name server returns them.
 
 use std::{
@@ -57,7 +57,7 @@ impl Allowed {
         self.lists().configured.extend(addresses.map(address::without_peer));
     }
 
-    /// Allows an address that the operator dials, until [`limits::GIVEN_ADDRESSES`] others were
+    /// Allows an address that the user dials, until [`limits::GIVEN_ADDRESSES`] others were
     /// given.
     pub(crate) fn give(&self, address: &Multiaddr) {
         let address = address::without_peer(address);
@@ -88,7 +88,7 @@ impl Allowed {
         lists.vouched.push_back(address);
     }
 
-    /// Whether the operator gave this address, by configuration or by a dial.
+    /// Whether the user gave this address, by configuration or by a dial.
     pub(crate) fn is_given(&self, address: &Multiaddr) -> bool {
         let address = address::without_peer(address);
         let lists = self.lists();

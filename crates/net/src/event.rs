@@ -1,4 +1,4 @@
-//! Events for the owner of the network, and the published status of each peer.
+//! Events for the node, and the published status of each peer.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ pub enum Direction {
     Outbound,
 }
 
-/// An event of the network. No event is lost: the loop stops polling the swarm while the owner
+/// An event of the network. No event is lost: the loop stops polling the swarm while the node
 /// lags.
 #[derive(Debug)]
 pub enum NetEvent {

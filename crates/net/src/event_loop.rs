@@ -1,9 +1,9 @@
 //! The event loop: owns the swarm and all tables (I2), and never awaits in a reaction (I3).
 //!
 //! ```text
-//!   handles ──Command──►  ┌───────────┐ ──NetEvent──► owner
+//!   handles ──Command──►  ┌───────────┐ ──NetEvent──► node
 //!   hello tasks ──Done──► │ EventLoop │ ──watch─────► readers (peers, addresses)
-//!   swarm ──SwarmEvent──► └───────────┘ ──spawns────► sessions ──SessionEvent──► owner
+//!   swarm ──SwarmEvent──► └───────────┘ ──spawns────► sessions ──SessionEvent──► node
 //! ```
 //!
 //! [`Wake`] lists everything that wakes the loop. [`EventLoop::handle_event`] reacts to it and is
@@ -15,9 +15,9 @@
 //! here and in [`protocol`](crate::protocol); `state`; `acting` and the reactions `on_*`; this
 //! file.
 //!
-//! The owner is the program that started the network and reads its events. Events wait in a queue
-//! while the owner lags. The loop stops polling the swarm when [`limits::EVENTS`] events wait, so
-//! peers wait too and no event is lost.
+//! The node is the program around the loop: it starts the network and reads its events. Events wait
+//! in a queue while the node lags. The loop stops polling the swarm when [`limits::EVENTS`] events
+//! wait, so peers wait too and no event is lost.
 
 mod acting;
 pub(crate) mod action;
@@ -128,10 +128,10 @@ enum Wake {
     Exchange(Result<Box<ExchangeDone>, JoinError>),
     /// The number of commands taken from the queue; 0 if all handles were dropped.
     Commands(usize),
-    /// The owner's channel took one event.
+    /// The channel to the node took one event.
     EventTaken,
-    /// The owner dropped its receiver.
-    OwnerGone,
+    /// The node dropped its receiver.
+    ReceiverDropped,
     /// The swarm has an event.
     Swarm(Box<SwarmEvent<BehaviourEvent>>),
     /// A timer is due.
@@ -219,8 +219,8 @@ impl EventLoop {
         self.listeners.addresses()
     }
 
-    /// Waits for the first of these, in this order: finished work, commands, room in the owner's
-    /// channel, the swarm, timers. Finished work leaves before new work enters.
+    /// Waits for the first of these, in this order: finished work, commands, room in the
+    /// channel to the node, the swarm, timers. Finished work leaves before new work enters.
     async fn next_event(&mut self) -> Wake {
         let due = self.timers.next();
         let backlog = self.facts.backlog();
@@ -230,7 +230,7 @@ impl EventLoop {
             Some(ended) = self.sessions.next() => Wake::Session(ended),
             Some(done) = self.exchange.next() => Wake::Exchange(done),
             Some(event) = self.links.next(backlog < limits::EVENTS) => Wake::Link(event),
-            // An owner that sends commands without reading events must fill its own queue, not this
+            // A node that sends commands without reading events must fill its own queue, not this
             // one.
             count = self.inbox.next(), if backlog < 2 * limits::EVENTS => Wake::Commands(count),
             handed = self.facts.hand_over() => match handed {
@@ -240,7 +240,7 @@ impl EventLoop {
                     }
                     Wake::EventTaken
                 }
-                Handover::OwnerGone => Wake::OwnerGone,
+                Handover::ReceiverDropped => Wake::ReceiverDropped,
             },
             event = self.wires.next(), if backlog < limits::EVENTS => {
                 Wake::Swarm(Box::new(event))
@@ -272,7 +272,7 @@ impl EventLoop {
             | Wake::Link(OnLink::Done(Err(error)))
             | Wake::Exchange(Err(error)) => on_task_failed(&error),
             Wake::Session(Ended::Refusal(Ok(()))) | Wake::EventTaken => {}
-            Wake::Commands(0) | Wake::OwnerGone => return Flow::Stop(None),
+            Wake::Commands(0) | Wake::ReceiverDropped => return Flow::Stop(None),
             Wake::Commands(_) => {
                 if let Some(done) = self.on_commands() {
                     return Flow::Stop(Some(done));

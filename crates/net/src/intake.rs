@@ -155,7 +155,7 @@ impl Intake {
         }
     }
 
-    /// The configuration, the operator or the peer book names a peer at this address.
+    /// The configuration, the user or the peer book names a peer at this address.
     pub(crate) fn know_given(&self, address: &Multiaddr) {
         if let Some(key) = address::ip_of(address).map(Key::of) {
             let mut state = self.state();

@@ -10,7 +10,7 @@
 //! # Tasks and channels
 //!
 //! ```text
-//!   handles                      owner of the network                    readers
+//!   handles                      node (the caller)                       readers
 //!      │ mpsc, COMMANDS             ▲ mpsc, EVENTS   ▲ mpsc, FRAME_BATCHES  ▲ watch: peers,
 //!      │ Command                    │ NetEvent       │ SessionEvent         │ hearsay, addresses,
 //!      ▼                            │                │                      │ own key
@@ -21,11 +21,11 @@
 //!     ▼           ▼           │ LINK_ ▼              │
 //!   hellos,     links ────────┘ EVENTS  sessions ────┘
 //!   exchanges     ▲ mpsc, LINK_OUTBOX     ▲ Outbox, at most OUTBOX frames
-//!                 └─ frames of the loop   └─ frames of the owner (Session::send)
+//!                 └─ frames of the loop   └─ frames of the node (Session::send)
 //! ```
 //!
 //! The capitalised names are constants of [`limits`]. The loop never waits: a hello and an exchange
-//! have a time limit, and report their results through their `JoinSet`. A full channel to the owner
+//! have a time limit, and report their results through their `JoinSet`. A full channel to the node
 //! stops the loop from polling the swarm; a full channel of sessions stops their readers and, by
 //! flow control, their peers.
 //!

@@ -18,7 +18,7 @@ pub const BLOCKED: usize = KNOWN_PEERS;
 pub const PEER_ADDRESSES: usize = 8;
 /// Commands of handles that wait for the loop; callers wait when the queue is full.
 pub const COMMANDS: usize = 64;
-/// Events that wait for the loop's owner; the loop stops polling the swarm when the queue is full.
+/// Events that wait for the node; the loop stops polling the swarm when the queue is full.
 pub const EVENTS: usize = 256;
 /// Batches of decoded frames that wait for their consumer, over all sessions. When the queue is
 /// full, readers wait and, by the stream's window, peers wait too.
@@ -98,7 +98,7 @@ pub const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
 /// Hosts of peers that were ready since the start, for which places are kept. The host whose last
 /// peer became ready longest ago is forgotten.
 pub const KNOWN_HOSTS: usize = 256;
-/// Inbound connections shed within [`CROWD_WINDOW`] at which the operator is warned: enough to fill
+/// Inbound connections shed within [`CROWD_WINDOW`] at which the user is warned: enough to fill
 /// all places once. Health checks of a load balancer stay below it.
 pub const CROWD: u64 = PENDING_INBOUND as u64;
 /// The period for [`CROWD`].
@@ -216,7 +216,7 @@ pub const INSTANCES: usize = 8;
 /// while it continues.
 pub const COPIED_TIME: Duration = Duration::from_secs(3600);
 /// Reports about copied keys of untrusted peers within [`COPIED_TIME`]; each is a line in the
-/// owner's log. All copied keys are shown.
+/// node's log. All copied keys are shown.
 pub const COPIES_REPORTED: usize = 8;
 /// When a peer that was refused because of `max_peers` may ask again.
 pub const FULL_RETRY: Duration = Duration::from_secs(30);
@@ -240,7 +240,7 @@ pub const CONFIGURED_ADDRESSES: usize = 64;
 /// Peers to which the node keeps a connection, besides the bootstrap addresses; `keep` of a further
 /// one only logs a warning.
 pub const KEPT_PEERS: usize = MAX_PEERS;
-/// Addresses that the operator dialled; the oldest is forgotten first. Configured addresses do not
+/// Addresses that the user dialled; the oldest is forgotten first. Configured addresses do not
 /// count.
 pub const GIVEN_ADDRESSES: usize = 1_024;
 /// Callers that wait for the same dial; more are answered `Busy`.
@@ -342,7 +342,7 @@ pub const NEWS: usize = 256;
 pub const NEWS_PEERS: usize = 48;
 /// Peers that are looked up because tasks wait for them.
 pub const SOUGHT_PEERS: usize = 64;
-/// The number of absent peers, named by the operator, that this node looks up at a peer that
+/// The number of absent peers, named by the user, that this node looks up at a peer that
 /// becomes ready.
 pub const SOUGHT_AT_ONCE: usize = 4;
 /// Look-ups of named peers, in a burst and per second; each asks [`ASKED_PEERS`].
@@ -353,7 +353,7 @@ pub const KAD_LOOKUPS: usize = 4;
 pub const KAD_LOOKUP_PAUSE: Duration = Duration::from_secs(10);
 /// Shortest interval between dials of one host and port on other peers' word (P-12).
 pub const NAMED_DIAL_EVERY: Duration = Duration::from_secs(60);
-/// Dials within that interval of addresses that one peer, or Kademlia, or the owner named.
+/// Dials within that interval of addresses that one peer, or Kademlia, or the node named.
 pub const NAMED_DIALS: usize = 10;
 /// Extra charge to an informant for an address at which another peer answers: two in a minute use
 /// up [`NAMED_DIALS`]. One may be honest, because addresses change hands.

@@ -109,8 +109,8 @@ impl EventLoop {
         self.wires.disconnect(peer);
     }
 
-    /// Publishes that another machine uses this node's key, and reports it to the owner with
-    /// limited frequency.
+    /// Publishes that another machine uses this node's key, and reports it with limited
+    /// frequency.
     pub(super) fn on_own_key(&mut self, evidence: KeyEvidence) {
         let local = &self.shared.local;
         let shown = OwnKeyCopied { evidence: evidence.clone(), at: local.clock.now() };

@@ -17,9 +17,9 @@ use crate::{
 
 /// One action that the loop carries out for a part.
 pub(crate) enum Action {
-    /// Send the owner an event.
+    /// Send the node an event.
     Tell(NetEvent),
-    /// Send the owner the event of a session, then start the session.
+    /// Send the node the event of a session, then start the session.
     TellSession(NetEvent, NewSession),
     /// Publish the table of peers if it changed.
     Publish,

@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct Admission {
     /// Limits inbound connections before their peers are known.
     intake: Intake,
-    /// When the owner was last informed that `max_peers` is reached.
+    /// When it was last reported that `max_peers` is reached.
     reported_full: Option<Instant>,
     /// Detects machines with a copied key.
     copies: Copies,
@@ -118,7 +118,7 @@ impl Admission {
         (Err(refusal), self.warn(Overload::Peers { max_peers, refused: peer }))
     }
 
-    /// Reports to the owner that many inbound connections are shed; at most once per minute.
+    /// Reports that many inbound connections are shed; at most once per minute.
     pub(super) fn warn_of_crowd(&self) -> Option<Action> {
         let crowd = self.intake.take_alarm()?;
         Some(Action::Tell(NetEvent::Overloaded(Overload::Inbound(crowd))))
@@ -149,12 +149,12 @@ impl Admission {
         self.copies.on_own_key_inbound(address, is_dialling)
     }
 
-    /// Whether to report to the owner that another machine uses this node's key.
+    /// Whether to report that another machine uses this node's key.
     pub(super) fn should_report_own_key(&mut self, evidence: &KeyEvidence) -> bool {
         self.copies.on_own_key(evidence)
     }
 
-    /// Reports an overload to the owner, at most once in [`limits::SAME_COMPLAINT`].
+    /// Reports an overload, at most once in [`limits::SAME_COMPLAINT`].
     fn warn(&mut self, overload: Overload) -> Option<Action> {
         let is_recent = |at: Instant| at.elapsed() < limits::SAME_COMPLAINT;
         if self.reported_full.is_some_and(is_recent) {
@@ -165,7 +165,7 @@ impl Admission {
     }
 }
 
-/// Connected strangers that the operator does not trust and that are not being closed.
+/// Connected strangers that the user does not trust and that are not being closed.
 fn strangers(ranks: &Ranks<'_>) -> impl Iterator<Item = (PeerId, Held)> {
     let strangers = ranks.shared.peers.strangers();
     let untrusted = strangers.filter(|(peer, _)| !ranks.shared.local.trusts(peer));

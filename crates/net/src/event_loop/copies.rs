@@ -27,15 +27,14 @@ pub(super) struct Copies {
     inbound: Option<Instant>,
     /// When a dial last reached this node's own key.
     reached: Option<Instant>,
-    /// When its own copied key was last reported to the owner, and whether as proven.
+    /// When its own copied key was last reported, and whether as proven.
     reported: Option<(Instant, bool)>,
-    /// When copied keys of untrusted peers were reported to the owner; at most
-    /// [`limits::COPIES_REPORTED`].
+    /// When copied keys of untrusted peers were reported; at most [`limits::COPIES_REPORTED`].
     strangers: VecDeque<Instant>,
 }
 
 impl Copies {
-    /// Whether to report the own copied key to the owner: not again within [`limits::COPIED_TIME`],
+    /// Whether to report the own copied key: not again within [`limits::COPIED_TIME`],
     /// except a proof after a mere claim.
     fn should_report_own(&mut self, is_proof: bool, now: Instant) -> bool {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < limits::COPIED_TIME;
@@ -130,14 +129,13 @@ impl Copies {
         is_other.then(|| KeyEvidence::Came(address.clone()))
     }
 
-    /// Whether to report to the owner now that another machine uses this node's key: once per
+    /// Whether to report now that another machine uses this node's key: once per
     /// [`limits::COPIED_TIME`]; a peer's claim not after a proof.
     pub(super) fn on_own_key(&mut self, evidence: &KeyEvidence) -> bool {
         self.should_report_own(!matches!(evidence, KeyEvidence::SaidBy(_)), Instant::now())
     }
 
-    /// Reports the copied key to the owner and to the peer's machines, once per
-    /// [`limits::COPIED_TIME`].
+    /// Reports the copied key here and to the peer's machines, once per [`limits::COPIED_TIME`].
     fn report_copy(
         &mut self,
         peer: PeerId,

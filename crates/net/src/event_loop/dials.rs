@@ -24,7 +24,7 @@ pub(crate) struct TargetId(u64);
 pub(crate) enum Kind {
     /// The configuration names it.
     Configured,
-    /// The owner asked to keep a connection to it.
+    /// The node requested a connection to it, for as long as it does not withdraw the request.
     Kept,
     /// mDNS found it on a network segment of this machine.
     Mdns,
@@ -265,7 +265,7 @@ impl Dials {
         self.targets.values().any(|target| target.peer().as_ref() == Some(peer))
     }
 
-    /// The peers that the configuration, the owner or a task names, where their ids are known.
+    /// The peers that the configuration, the node or a task names, where their ids are known.
     pub(crate) fn wanted(&self) -> Vec<PeerId> {
         let named = self.targets.values().filter(|target| match target.kind {
             Kind::Configured | Kind::Kept | Kind::Sought => true,

@@ -1,6 +1,6 @@
-//! The queue of events for the owner of the network, in the order in which they happened.
+//! The queue of events for the node, in the order in which they happened.
 //!
-//! The queue grows while the owner lags. The loop then stops taking input that produces events, so
+//! The queue grows while the node lags. The loop then stops taking input that produces events, so
 //! that the queue stays bounded and no event is lost.
 
 use std::collections::VecDeque;
@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 
 use crate::event::NetEvent;
 
-/// A session that starts after its event is in the owner's channel: the peer, and the session's
-/// future.
+/// A session that starts after its event is in the channel to the node: the peer, and the
+/// session's future.
 pub(crate) type NewSession = (PeerId, BoxFuture<'static, bool>);
 
-/// Events that wait, and the channel to the owner.
+/// Events that wait, and the channel to the node.
 pub(crate) struct Facts {
     waiting: VecDeque<Fact>,
     events: mpsc::Sender<NetEvent>,
@@ -24,16 +24,16 @@ pub(crate) struct Facts {
 struct Fact {
     event: NetEvent,
     /// The session that the event announces. It starts after the event is in the channel, so that
-    /// an owner never sees frames of an unknown session.
+    /// the node never sees frames of an unknown session.
     session: Option<NewSession>,
 }
 
 /// The result of [`Facts::hand_over`].
 pub(crate) enum Handover {
-    /// The first event is in the owner's channel; its session may start.
+    /// The first event is in the channel to the node; its session may start.
     Done(Option<NewSession>),
-    /// The owner dropped its receiver.
-    OwnerGone,
+    /// The node dropped its receiver.
+    ReceiverDropped,
 }
 
 impl Facts {
@@ -61,13 +61,14 @@ impl Facts {
         self.waiting.iter().filter(|fact| fact.session.is_some()).count()
     }
 
-    /// Waits until the first event is in the owner's channel, or the owner is gone. Cancel-safe.
+    /// Waits until the first event is in the channel to the node, or the node has dropped its
+    /// receiver. Cancel-safe.
     pub(crate) async fn hand_over(&mut self) -> Handover {
         if self.waiting.is_empty() {
             self.events.closed().await;
-            return Handover::OwnerGone;
+            return Handover::ReceiverDropped;
         }
-        let Ok(permit) = self.events.reserve().await else { return Handover::OwnerGone };
+        let Ok(permit) = self.events.reserve().await else { return Handover::ReceiverDropped };
         let Some(first) = self.waiting.pop_front() else { return Handover::Done(None) };
         permit.send(first.event);
         Handover::Done(first.session)

@@ -47,7 +47,7 @@ impl Local {
         self.offer.for_peer(peer).clamped()
     }
 
-    /// Whether the operator trusts `peer`.
+    /// Whether the user trusts `peer`.
     pub(crate) fn trusts(&self, peer: &PeerId) -> bool {
         self.offer.trusted.contains(peer)
     }

@@ -145,7 +145,7 @@ impl EventLoop {
         reply.send(done).ok();
     }
 
-    /// Adds a peer that the owner announced: treated like hearsay, and dialled once.
+    /// Adds a peer that the node announced: treated like hearsay, and dialled once.
     fn take_hint(&mut self, info: PeerInfo) -> Result<(), Reason> {
         let peer = info.peer_id;
         let sound = |address: &&Multiaddr| {

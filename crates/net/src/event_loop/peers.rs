@@ -33,7 +33,7 @@ pub(crate) struct Peer {
     /// Why the peer is not connected, or why the loop is closing all its connections. In the second
     /// case it gets no new one until these are closed.
     pub(crate) gone: Option<String>,
-    /// Whether this node dialled the peer for its operator or its own work; then the peer does not
+    /// Whether this node dialled the peer for its user or its own work; then the peer does not
     /// count as a stranger. Dials on another peer's word do not set it.
     pub(crate) wanted: bool,
     /// Whether the peer was ever admitted; then it stays in the table after it disconnects.

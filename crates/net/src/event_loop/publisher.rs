@@ -1,6 +1,6 @@
 //! Tables that handles read without entering the loop: peers, hearsay, own addresses, own key.
 //!
-//! Absent on purpose: single events, which the owner receives in order (`facts`).
+//! Absent on purpose: single events, which the node receives in order (`facts`).
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ pub struct EventLoop {
     pub(super) wires: Wires,
     /// Commands from the handles.
     pub(super) inbox: Inbox,
-    /// Events for the owner.
+    /// Events for the node.
     pub(super) facts: Facts,
     /// Tables for the handles.
     pub(super) publisher: Publisher,

@@ -234,7 +234,7 @@ async fn lost_peer_leaves_no_state_in_the_parts() {
 }
 
 #[tokio::test]
-async fn lagging_owner_stops_the_swarm_and_loses_no_event() {
+async fn lagging_node_stops_the_swarm_and_loses_no_event() {
     let mut bench = Bench::new().await;
     for _ in 0..3 * limits::EVENTS {
         let action = bench.event_loop.sessions.open(PeerId::random(), &bench.event_loop.shared);

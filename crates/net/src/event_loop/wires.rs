@@ -89,7 +89,7 @@ impl Wires {
         self.swarm.behaviour_mut().gate.block(peer, on);
     }
 
-    /// Sets the peers that the operator trusts; they may connect beyond the bounds.
+    /// Sets the peers that the user trusts; they may connect beyond the bounds.
     pub(super) fn set_trusted(&mut self, trusted: Arc<HashSet<PeerId>>) {
         self.swarm.behaviour_mut().places.set_trusted(trusted);
     }

@@ -1,4 +1,4 @@
-//! Decides when shed connections are a crowd, which the operator should see.
+//! Decides when shed connections are a crowd, which the user should see.
 
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;

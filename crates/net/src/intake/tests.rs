@@ -80,7 +80,7 @@ fn known_hosts_have_reserved_places() {
         .collect();
     assert!(admit(&intake, "10.0.2.7", 0).is_none(), "a stranger");
     intake.know_given(&tcp("10.0.2.7", 4101));
-    let named = admit(&intake, "10.0.2.7", 1).expect("named by the operator");
+    let named = admit(&intake, "10.0.2.7", 1).expect("named by the user");
     assert!(admit(&intake, "10.0.2.8", 1).is_none(), "its neighbour is a stranger");
     intake.know_met("10.0.2.8".parse().unwrap());
     let met = admit(&intake, "10.0.2.8", 2).expect("met since the start");

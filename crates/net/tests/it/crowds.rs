@@ -230,7 +230,7 @@ async fn silent_addresses_delay_a_live_one_by_one_turn() {
     let connection_timeout = Duration::from_secs(50);
     let start = Instant::now();
     let mut node = Node::start(NetConfig { bootstrap, connection_timeout, ..config() }).await;
-    // The operator's own dial has a separate place.
+    // The user's own dial has a separate place.
     let other = Node::listening(TCP).await;
     assert_eq!(within(node.handle.dial(other.address())).await.unwrap(), other.id());
     node.ready(live.id()).await;

@@ -69,7 +69,7 @@ async fn node_works_without_listeners() {
 }
 
 #[tokio::test]
-async fn the_loop_ends_with_its_owner() {
+async fn loop_ends_when_the_node_drops_its_receiver() {
     let network = Network::build(config(), Clock::new()).await.unwrap();
     let running = tokio::spawn(network.event_loop.run());
     drop(network.events);

@@ -1,4 +1,4 @@
-//! Look-ups of peers that the operator named: asks other peers and Kademlia for their addresses.
+//! Look-ups of peers that the user named: asks other peers and Kademlia for their addresses.
 //! The addresses found are dialled at once.
 
 use libp2p::{PeerId, kad};
@@ -26,7 +26,7 @@ impl Dialer {
         actions
     }
 
-    /// Asks a peer that is ready for the addresses of absent peers that the operator named.
+    /// Asks a peer that is ready for the addresses of absent peers that the user named.
     pub(crate) fn seek_through(&self, informant: PeerId, shared: &Shared) -> Vec<Action> {
         let mut absent: Vec<PeerId> = self.dials.wanted();
         absent.retain(|peer| !shared.peers.is_connected(peer));

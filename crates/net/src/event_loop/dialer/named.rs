@@ -2,7 +2,7 @@
 //!
 //! In a small network each node connects to every other; in a large one to some peers chosen at
 //! random. Other peers choose these addresses, so the dials per target and per informant are few
-//! (P-12, `behaviour/budget`). Absent on purpose: peers that the operator named (`targets`).
+//! (P-12, `behaviour/budget`). Absent on purpose: peers that the user named (`targets`).
 
 use libp2p::{Multiaddr, PeerId};
 use rand::seq::SliceRandom;
@@ -158,7 +158,7 @@ impl Dialer {
     /// The number of peers missing for a full mesh. Peers that are being dialled count as
     /// connected.
     fn mesh_missing(&self, shared: &Shared) -> usize {
-        // The rest is for peers that dial us and for those that the operator names.
+        // The rest is for peers that dial us and for those that the user names.
         let most = limits::MESH_DEGREE.min(shared.local.settings.max_peers * 3 / 4);
         most.saturating_sub(self.ranks(shared).degree(Rank::New) + self.dials.under_way())
     }

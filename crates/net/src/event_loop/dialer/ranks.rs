@@ -1,6 +1,6 @@
 //! The rank of each peer: how important it is to this node.
 //!
-//! An attacker cannot raise its rank: its peer ids are new, the operator did not name them, and a
+//! An attacker cannot raise its rank: its peer ids are new, the user did not name them, and a
 //! dial on another peer's word does not raise a rank. Absent on purpose: the consequences of a rank
 //! (`admission`, `dialer`).
 
@@ -18,10 +18,10 @@ use crate::{
 pub(crate) enum Rank {
     /// The peer dialled this node, and the peer book did not know it at the start.
     New,
-    /// The peer book knew it at the start, or this node dialled it for its operator or its own
+    /// The peer book knew it at the start, or this node dialled it for its user or its own
     /// work.
     Met,
-    /// The operator trusts or configured the peer.
+    /// The user trusts or configured the peer.
     Named,
 }
 
@@ -47,7 +47,7 @@ impl Ranks<'_> {
         }
     }
 
-    /// Whether `peer` is a target, or the operator trusts it.
+    /// Whether `peer` is a target, or the user trusts it.
     pub(crate) fn is_wanted(&self, peer: &PeerId) -> bool {
         self.dials.wants(peer) || self.shared.local.trusts(peer)
     }

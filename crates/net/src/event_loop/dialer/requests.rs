@@ -58,7 +58,7 @@ impl Dialer {
         Some(Pending { since: Instant::now(), addresses, expected, target: None, callers })
     }
 
-    /// Adds or removes a peer to which the owner keeps a connection.
+    /// Adds or removes a peer to which the node keeps a connection.
     pub(crate) fn on_keep(
         &mut self,
         peer: PeerId,
@@ -83,7 +83,7 @@ impl Dialer {
         None
     }
 
-    /// Forgets a peer for the owner. It is dialled only if the configuration or a task names it.
+    /// Forgets a peer for the node. It is dialled only if the configuration or a task names it.
     pub(crate) fn on_forget(&mut self, peer: &PeerId) {
         for kind in [Kind::Kept, Kind::Mdns, Kind::Recalled] {
             self.dials.remove_peer(kind, peer);

@@ -189,7 +189,7 @@ impl Dialer {
 
     /// Retains the addresses at which a target may be dialled now. Its own addresses, and those
     /// where its peer was reached, always may. One that is only announced counts against the budget
-    /// of the peer that announced it (P-12), unless the operator named the target's peer or tasks
+    /// of the peer that announced it (P-12), unless the user named the target's peer or tasks
     /// wait for it.
     pub(crate) fn retain_affordable(
         &self,
@@ -301,7 +301,7 @@ impl Dialer {
     }
 
     /// A target cannot be dialled because no connection is free. The peer is not at fault, and a
-    /// dial succeeds only after another connection closes. Reported to the owner once.
+    /// dial succeeds only after another connection closes. Reported to the node once.
     fn on_no_connection_free(
         &mut self,
         missed: Missed,

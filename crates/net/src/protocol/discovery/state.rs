@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct Exchange {
     pub(super) leads: Leads,
     /// Addresses that may be dialled although they are not public: from the configuration, the
-    /// operator, mDNS or signed adverts.
+    /// user, mDNS or signed adverts.
     pub(super) allowed: Allowed,
     /// At most [`limits::EXCHANGES`] each of ours, of peers, and of refusals.
     pub(super) tasks: JoinSet<ExchangeDone>,
