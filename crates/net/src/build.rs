@@ -33,7 +33,7 @@ use crate::{
     limits,
     meter::Meter,
     protocol::{discovery::known::Hearsay, task::session::SessionEvent},
-    transport::{self, Hosts},
+    transport::{self, DialledIps},
 };
 
 /// A network that is ready to run: the loop to spawn, a handle, and the receivers of events and
@@ -76,8 +76,8 @@ impl Network {
         let counters = Arc::new(Counters::default());
         let allowed = Allowed::default();
         let intake = Intake::new(Arc::clone(&counters));
-        let hosts = Hosts::default();
-        let mut swarm = make_swarm(&config, &allowed, &hosts, &counters, &intake)?;
+        let dialled_ips = DialledIps::default();
+        let mut swarm = make_swarm(&config, &allowed, &dialled_ips, &counters, &intake)?;
         for address in &config.listen {
             swarm.listen_on(address.clone()).map_err(|source| refused(address, source))?;
         }
@@ -116,7 +116,7 @@ impl Network {
             remembered,
             bootstrap,
             allowed,
-            hosts,
+            dialled_ips,
             lan: Lan::new(lan),
             counters,
             intake,
@@ -153,11 +153,11 @@ fn settings(config: &NetConfig) -> Settings {
 fn make_swarm(
     config: &NetConfig,
     allowed: &Allowed,
-    hosts: &Hosts,
+    dialled_ips: &DialledIps,
     counters: &Arc<Counters>,
     intake: &Intake,
 ) -> Result<Swarm<Behaviour>, BuildError> {
-    let stack = transport::build(config, allowed, hosts, counters, intake)?;
+    let stack = transport::build(config, allowed, dialled_ips, counters, intake)?;
     let behaviour = Behaviour::new(config, counters)?;
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_dial_concurrency_factor(

@@ -92,7 +92,7 @@ use crate::{
             sessions::{Ended, Sessions},
         },
     },
-    transport::Hosts,
+    transport::DialledIps,
 };
 
 /// The input for [`EventLoop::new`].
@@ -104,7 +104,7 @@ pub(crate) struct Parts {
     pub(crate) remembered: Vec<Remembered>,
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) allowed: Allowed,
-    pub(crate) hosts: Hosts,
+    pub(crate) dialled_ips: DialledIps,
     pub(crate) lan: Lan,
     pub(crate) counters: Arc<Counters>,
     pub(crate) intake: Intake,
@@ -160,7 +160,7 @@ impl EventLoop {
         remembered.retain(|known| known.peer != local.peer);
         remembered.truncate(limits::REMEMBERED_PEERS);
         let recalled = remembered.iter().flat_map(|known| &known.addresses);
-        recalled.chain(&parts.bootstrap).for_each(|address| parts.intake.know_given(address));
+        recalled.chain(&parts.bootstrap).for_each(|address| parts.intake.add_named(address));
         let mut this = Self {
             inbox: Inbox::new(parts.commands),
             facts: Facts::new(parts.events),
@@ -174,7 +174,7 @@ impl EventLoop {
             links: Links::new(),
             liveness: Liveness::new(),
             exchange: Exchange::new(local.peer, parts.allowed.clone()),
-            dialer: Dialer::new(parts.allowed, parts.hosts),
+            dialer: Dialer::new(parts.allowed, parts.dialled_ips),
             searches: Searches::default(),
             dht: Dht::default(),
             shared: Shared { local, peers: Peers::new(parts.clock) },

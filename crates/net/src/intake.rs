@@ -52,7 +52,7 @@ struct Inner {
 struct State {
     tcp: Pool,
     quic: Pool,
-    hosts: Hosts,
+    known_addresses: KnownAddresses,
     shed: Window,
     next: u64,
 }
@@ -87,12 +87,12 @@ pub(crate) enum Phase {
 
 /// IP addresses of known peers.
 #[derive(Debug, Default)]
-struct Hosts {
-    /// Hosts from the configuration and the peer book; bounded by their limits.
-    given: Vec<Key>,
-    /// Hosts of peers that were ready since the start, the latest last; at most
-    /// [`limits::KNOWN_HOSTS`].
-    met: VecDeque<Key>,
+struct KnownAddresses {
+    /// Those from the configuration and the peer book; bounded by their limits.
+    named: Vec<Key>,
+    /// Those of peers that were ready since the start, the latest last; at most
+    /// [`limits::READY_ADDRESSES`].
+    ready: VecDeque<Key>,
 }
 
 /// An IPv4 address, or the /64 of an IPv6 address, within which hosts change their addresses.
@@ -120,7 +120,7 @@ impl Intake {
     pub(crate) fn admit(&self, wire: Wire, local: Multiaddr, remote: Multiaddr) -> Option<Place> {
         let now = Instant::now();
         let mut state = self.state();
-        let group = state.hosts.group_of(&remote);
+        let group = state.known_addresses.group_of(&remote);
         let made_room = state.pool(wire).make_room(group, now);
         match made_room {
             Room::Free => {}
@@ -156,27 +156,27 @@ impl Intake {
     }
 
     /// The configuration, the user or the peer book names a peer at this address.
-    pub(crate) fn know_given(&self, address: &Multiaddr) {
+    pub(crate) fn add_named(&self, address: &Multiaddr) {
         if let Some(key) = address::ip_of(address).map(Key::of) {
             let mut state = self.state();
-            if !state.hosts.contains(key) {
-                state.hosts.given.push(key);
+            if !state.known_addresses.contains(key) {
+                state.known_addresses.named.push(key);
             }
         }
     }
 
-    /// A peer at this host became ready.
-    pub(crate) fn know_met(&self, host: IpAddr) {
-        let key = Key::of(host);
+    /// A peer at this IP address became ready.
+    pub(crate) fn add_ready(&self, ip: IpAddr) {
+        let key = Key::of(ip);
         let mut state = self.state();
-        if state.hosts.given.contains(&key) {
+        if state.known_addresses.named.contains(&key) {
             return;
         }
-        state.hosts.met.retain(|met| *met != key);
-        if state.hosts.met.len() >= limits::KNOWN_HOSTS {
-            state.hosts.met.pop_front();
+        state.known_addresses.ready.retain(|other| *other != key);
+        if state.known_addresses.ready.len() >= limits::READY_ADDRESSES {
+            state.known_addresses.ready.pop_front();
         }
-        state.hosts.met.push_back(key);
+        state.known_addresses.ready.push_back(key);
     }
 
     /// A connection from `remote` was closed to make room for another.
@@ -281,9 +281,9 @@ impl Entry {
     }
 }
 
-impl Hosts {
+impl KnownAddresses {
     fn contains(&self, key: Key) -> bool {
-        self.given.contains(&key) || self.met.contains(&key)
+        self.named.contains(&key) || self.ready.contains(&key)
     }
 
     fn group_of(&self, remote: &Multiaddr) -> Group {

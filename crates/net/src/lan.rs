@@ -80,9 +80,9 @@ impl Subnet {
     /// Whether `ip` is a host address in this range, not its network or broadcast address.
     fn has_host(&self, ip: IpAddr) -> bool {
         let IpAddr::V4(v4) = ip else { return self.contains(ip) };
-        let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
-        let part = v4.to_bits() & host;
-        self.contains(ip) && (host <= 1 || (part != 0 && part != host))
+        let host_bits = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+        let host_part = v4.to_bits() & host_bits;
+        self.contains(ip) && (host_bits <= 1 || (host_part != 0 && host_part != host_bits))
     }
 
     /// The subnet of an interface, if it is private and not loopback.
@@ -193,12 +193,12 @@ fn lowest(ip: IpAddr, prefix: u8) -> IpAddr {
     let prefix = u32::from(prefix);
     match ip {
         IpAddr::V4(ip) => {
-            let hosts = u32::MAX.checked_shr(prefix).unwrap_or(0);
-            IpAddr::V4((ip.to_bits() & !hosts).into())
+            let host_bits = u32::MAX.checked_shr(prefix).unwrap_or(0);
+            IpAddr::V4((ip.to_bits() & !host_bits).into())
         }
         IpAddr::V6(ip) => {
-            let hosts = u128::MAX.checked_shr(prefix).unwrap_or(0);
-            IpAddr::V6((ip.to_bits() & !hosts).into())
+            let host_bits = u128::MAX.checked_shr(prefix).unwrap_or(0);
+            IpAddr::V6((ip.to_bits() & !host_bits).into())
         }
     }
 }

@@ -95,9 +95,9 @@ pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a new handshake is safe from displacement by its own address group, so that many honest
 /// peers do not cancel each other's handshakes.
 pub const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
-/// Hosts of peers that were ready since the start, for which places are kept. The host whose last
-/// peer became ready longest ago is forgotten.
-pub const KNOWN_HOSTS: usize = 256;
+/// IP addresses of peers that were ready since the start, for which places are reserved. The one
+/// whose last peer became ready longest ago is forgotten.
+pub const READY_ADDRESSES: usize = 256;
 /// Inbound connections shed within [`CROWD_WINDOW`] at which the user is warned: enough to fill
 /// all places once. Health checks of a load balancer stay below it.
 pub const CROWD: u64 = PENDING_INBOUND as u64;
@@ -239,7 +239,7 @@ pub const REFUSALS: usize = 64;
 pub const CONFIGURED_ADDRESSES: usize = 64;
 /// Peers to which the node keeps a connection, besides the bootstrap addresses; `keep` of a further
 /// one only logs a warning.
-pub const KEPT_PEERS: usize = MAX_PEERS;
+pub const PERSISTENT_PEERS: usize = MAX_PEERS;
 /// Addresses that the user dialled; the oldest is forgotten first. Configured addresses do not
 /// count.
 pub const GIVEN_ADDRESSES: usize = 1_024;
@@ -255,10 +255,10 @@ pub const REMEMBERED_PEERS: usize = 200;
 /// Addresses of a remembered peer: a few interfaces, TCP and QUIC.
 pub const REMEMBERED_ADDRESSES: usize = 4;
 /// Failed dials after which a remembered peer is no longer dialled; other peers may still name it.
-/// A kept peer is dialled for ever.
+/// A persistent peer is dialled for ever.
 pub const RECALL_TRIES: u32 = 3;
 /// Dials in progress at which further remembered peers wait: half of [`DIAL_PLACES`] is reserved
-/// for kept peers and bootstrap addresses.
+/// for persistent peers and bootstrap addresses.
 pub const RECALL_DIALS: usize = 8;
 /// How long they wait before they try again.
 pub const RECALL_PAUSE: Duration = Duration::from_secs(1);
@@ -285,9 +285,9 @@ pub const ADVERTS: usize = 16;
 pub const PRIVATE_ADDRESSES: usize = 4;
 /// Private ranges of a node's own networks; further interfaces are ignored.
 pub const LAN_RANGES: usize = 64;
-/// Dialled peers whose resolved host is kept until the loop sees the connection: more than can be
+/// Dialled peers whose IP address is kept until the loop sees the connection: more than can be
 /// dialled at once.
-pub const RESOLVED_HOSTS: usize = 1_024;
+pub const DIALLED_IPS: usize = 1_024;
 /// Signed bytes of an advert. A node drops handlers from its own advert that do not fit.
 pub const ADVERT_PAYLOAD: usize = 3_072;
 /// Discovery streams in progress in each direction. Further outbound ones are not opened; further

@@ -61,14 +61,14 @@ pub(crate) type Stack = Boxed<(PeerId, StreamMuxerBox)>;
 pub(crate) fn build(
     config: &NetConfig,
     allowed: &Allowed,
-    hosts: &Hosts,
+    dialled_ips: &DialledIps,
     counters: &Arc<Counters>,
     intake: &Intake,
 ) -> Result<Stack, BuildError> {
     let filter =
         |inner: Stack, stage| DialFilter::new(inner, allowed.clone(), stage, Arc::clone(counters));
     let (keypair, timeout) = (&config.keypair, config.connection_timeout);
-    let sockets = filter(sockets(keypair, timeout, hosts, intake)?, Stage::Resolved);
+    let sockets = filter(sockets(keypair, timeout, dialled_ips, intake)?, Stage::Resolved);
     let stack = filter(Names::new(sockets).boxed(), Stage::Announced).boxed();
     Ok(TransportTimeout::new(stack, timeout).boxed())
 }
@@ -77,7 +77,7 @@ pub(crate) fn build(
 fn sockets(
     keypair: &Keypair,
     timeout: Duration,
-    hosts: &Hosts,
+    dialled_ips: &DialledIps,
     intake: &Intake,
 ) -> Result<Stack, BuildError> {
     let first_bytes = intake.clone();
@@ -99,10 +99,10 @@ fn sockets(
         let (peer, muxer) = either.into_inner();
         (peer, StreamMuxerBox::new(Closing::new(muxer)))
     });
-    let hosts = hosts.clone();
+    let dialled_ips = dialled_ips.clone();
     let noting = either.map(move |(peer, muxer), point| {
         if let ConnectedPoint::Dialer { address, .. } = point {
-            hosts.note(peer, &address);
+            dialled_ips.note(peer, &address);
         }
         (peer, muxer)
     });
@@ -112,14 +112,14 @@ fn sockets(
 /// The IP address at which the last dial reached each peer. The swarm knows only the address that
 /// it dialled, which may have a name in place of an IP address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hosts(Arc<Mutex<FxHashMap<PeerId, IpAddr>>>);
+pub(crate) struct DialledIps(Arc<Mutex<FxHashMap<PeerId, IpAddr>>>);
 
-impl Hosts {
+impl DialledIps {
     /// Notes that a dial reached the peer at this resolved address.
     fn note(&self, peer: PeerId, at: &Multiaddr) {
         let Some(ip) = address::ip_of(at) else { return };
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.len() >= limits::RESOLVED_HOSTS {
+        if table.len() >= limits::DIALLED_IPS {
             // Nearly all are of connections that closed before the loop saw them.
             table.clear();
         }

@@ -31,8 +31,8 @@ pub(crate) type Inner = kad::Behaviour<kad::store::MemoryStore>;
 /// Kademlia, with filtered answers and dials.
 pub(crate) struct Behaviour {
     inner: Inner,
-    /// The host at the other end of each connection.
-    hosts: FxHashMap<ConnectionId, IpAddr>,
+    /// The IP address of the other end of each connection.
+    remote_ips: FxHashMap<ConnectionId, IpAddr>,
     lan: Lan,
     /// The budget of dials on other peers' word, those of the event loop included.
     budget: Budget,
@@ -77,7 +77,7 @@ impl Behaviour {
     pub(crate) fn new(inner: Inner, local: PeerId) -> Self {
         Self {
             inner,
-            hosts: FxHashMap::default(),
+            remote_ips: FxHashMap::default(),
             lan: Lan::default(),
             budget: Budget::default(),
             named: Named::default(),
@@ -147,7 +147,7 @@ impl Behaviour {
     fn cut_answer(&self, handler: &NotifyHandler, event: &mut THandlerInEvent<Inner>) {
         type In = THandlerInEvent<Inner>;
         let asker = match handler {
-            NotifyHandler::One(connection) => self.hosts.get(connection),
+            NotifyHandler::One(connection) => self.remote_ips.get(connection),
             NotifyHandler::Any => None,
         };
         if let In::GetProvidersRes { provider_peers, .. } = event {
@@ -174,7 +174,7 @@ impl NetworkBehaviour for Behaviour {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.hosts.extend(address::ip_of(remote).map(|ip| (id, ip)));
+        self.remote_ips.extend(address::ip_of(remote).map(|ip| (id, ip)));
         self.inner.handle_established_inbound_connection(id, peer, local, remote)
     }
 
@@ -198,7 +198,7 @@ impl NetworkBehaviour for Behaviour {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.hosts.extend(address::ip_of(address).map(|ip| (id, ip)));
+        self.remote_ips.extend(address::ip_of(address).map(|ip| (id, ip)));
         self.inner.handle_established_outbound_connection(id, peer, address, role, port)
     }
 
@@ -208,7 +208,7 @@ impl NetworkBehaviour for Behaviour {
         | FromSwarm::DialFailure(DialFailure { connection_id, .. })
         | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) = &event
         {
-            self.hosts.remove(connection_id);
+            self.remote_ips.remove(connection_id);
         }
         if let FromSwarm::DialFailure(DialFailure {
             error: DialError::WrongPeerId { address, .. },

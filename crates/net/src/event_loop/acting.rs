@@ -131,9 +131,9 @@ impl EventLoop {
 
     /// Reacts to a peer that is ready: for the first time since it connected, or with a new offer.
     fn on_ready(&mut self, peer: PeerId, advert: Advert, news: News) {
-        let kept = self.shared.peers.get(&peer).and_then(Peer::kept_connection);
-        if let Some(host) = kept.and_then(|kept| kept.host) {
-            self.admission.on_met(host);
+        let chosen = self.shared.peers.get(&peer).and_then(Peer::chosen_connection);
+        if let Some(ip) = chosen.and_then(|connection| connection.remote_ip) {
+            self.admission.on_ready(ip);
         }
         self.dialer.on_ready(&peer);
         // Publish first: a reader that wakes on the event must find the peer in the table.
@@ -161,7 +161,7 @@ impl EventLoop {
         let fresh = self.dht.on_believed(peer, known.believed());
         if !fresh.is_empty() {
             self.wires.add_addresses(&peer, fresh);
-            let action = self.dht.on_met(&self.shared.local);
+            let action = self.dht.on_node_added(&self.shared.local);
             self.perform(action);
         }
     }

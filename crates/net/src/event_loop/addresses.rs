@@ -74,9 +74,10 @@ impl Addresses {
     }
 
     /// The believable addresses: those where this node dialled the peer, and those that the peer
-    /// claims on one of `hosts`, the hosts of its connections.
-    pub(crate) fn believed(&self, hosts: &[IpAddr]) -> Vec<Multiaddr> {
-        let is_seen = |it: &Multiaddr| address::ip_of(it).is_some_and(|ip| hosts.contains(&ip));
+    /// claims on one of `remote_ips`, those of its connections.
+    pub(crate) fn believed(&self, remote_ips: &[IpAddr]) -> Vec<Multiaddr> {
+        let is_seen =
+            |it: &Multiaddr| address::ip_of(it).is_some_and(|ip| remote_ips.contains(&ip));
         let proven = self.known.iter().filter(|known| {
             (known.proven && address::ip_of(&known.address).is_some()) || is_seen(&known.address)
         });

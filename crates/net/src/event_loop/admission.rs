@@ -38,9 +38,9 @@ impl Admission {
         Self { intake, reported_full: None, copies: Copies::default() }
     }
 
-    /// Gives the host of a peer that was ready a place before the handshake.
-    pub(super) fn on_met(&self, host: IpAddr) {
-        self.intake.know_met(host);
+    /// Reserves a place before the handshake for the IP address of a peer that was ready.
+    pub(super) fn on_ready(&self, ip: IpAddr) {
+        self.intake.add_ready(ip);
     }
 
     /// Whether one more stranger may be connected, and which stranger to close for it.

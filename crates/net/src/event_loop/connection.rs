@@ -38,8 +38,8 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) direction: Direction,
     pub(crate) address: Multiaddr,
-    /// The host at the other end, if it is known.
-    pub(crate) host: Option<IpAddr>,
+    /// The IP address of the other end, if it is known.
+    pub(crate) remote_ip: Option<IpAddr>,
     pub(crate) since: Instant,
     pub(crate) quic: bool,
     pub(crate) ours: Ours,
@@ -62,14 +62,14 @@ impl Connection {
         id: ConnectionId,
         direction: Direction,
         address: Multiaddr,
-        host: Option<IpAddr>,
+        remote_ip: Option<IpAddr>,
     ) -> Self {
         let quic = address::parts(&address).is_ok_and(|parts| parts.quic);
         Self {
             id,
             direction,
             address,
-            host,
+            remote_ip,
             since: Instant::now(),
             quic,
             ours: Ours::Pending,

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     /// The configuration names it.
     Configured,
     /// The node requested a connection to it, for as long as it does not withdraw the request.
-    Kept,
+    Persistent,
     /// mDNS found it on a network segment of this machine.
     Mdns,
     /// Tasks wait for it.
@@ -39,7 +39,7 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) kind: Kind,
-    /// Where to dial; for a kept peer the remembered addresses, besides those in the table of
+    /// Where to dial; for a persistent peer the remembered addresses, besides those in the table of
     /// peers.
     pub(crate) addresses: Vec<Multiaddr>,
     /// The peer that must answer; any peer if `None`.
@@ -76,7 +76,7 @@ pub(crate) struct Caller {
 /// All targets and dials.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
-    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::MDNS_PEERS`] +
+    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::PERSISTENT_PEERS`] + [`limits::MDNS_PEERS`] +
     /// [`limits::SOUGHT_PEERS`] + [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
     /// At most [`limits::TARGET_DIALS`] + [`limits::CALLER_DIALS`] + [`limits::OTHER_DIALS`].
@@ -140,14 +140,14 @@ impl Dials {
             target.addresses.extend(more);
             return None;
         }
-        let kind = if known.keep { Kind::Kept } else { Kind::Recalled };
+        let kind = if known.keep { Kind::Persistent } else { Kind::Recalled };
         self.add_peer(kind, known.peer, known.addresses.clone())
     }
 
     /// Removes a remembered address at which another peer answered.
     pub(crate) fn forget_recalled(&mut self, peer: &PeerId, wrong: &Multiaddr) {
         for target in self.targets.values_mut() {
-            let is_recalled = matches!(target.kind, Kind::Kept | Kind::Recalled);
+            let is_recalled = matches!(target.kind, Kind::Persistent | Kind::Recalled);
             if is_recalled && target.expected.as_ref() == Some(peer) {
                 target.addresses.retain(|address| address != wrong);
             }
@@ -238,7 +238,7 @@ impl Dials {
         }
         let bound = match kind {
             Kind::Configured => limits::CONFIGURED_ADDRESSES,
-            Kind::Kept => limits::KEPT_PEERS,
+            Kind::Persistent => limits::PERSISTENT_PEERS,
             Kind::Mdns => limits::MDNS_PEERS,
             Kind::Sought => limits::SOUGHT_PEERS,
             Kind::Recalled => limits::REMEMBERED_PEERS,
@@ -268,7 +268,7 @@ impl Dials {
     /// The peers that the configuration, the node or a task names, where their ids are known.
     pub(crate) fn wanted(&self) -> Vec<PeerId> {
         let named = self.targets.values().filter(|target| match target.kind {
-            Kind::Configured | Kind::Kept | Kind::Sought => true,
+            Kind::Configured | Kind::Persistent | Kind::Sought => true,
             Kind::Mdns | Kind::Recalled => false,
         });
         named.filter_map(Target::peer).collect()
@@ -316,8 +316,8 @@ impl Dials {
         self.targets.get(&id).map(|target| target.kind)
     }
 
-    /// Whether the configuration names `peer` or the address at which it was reached. A kept peer
-    /// says less: every worker with a session is kept.
+    /// Whether the configuration names `peer` or the address at which it was reached. A persistent peer
+    /// says less: every worker with a session is one.
     pub(crate) fn is_configured(&self, peer: &PeerId) -> bool {
         let is_it = |target: &Target| target.peer().as_ref() == Some(peer);
         self.targets.values().any(|target| target.kind == Kind::Configured && is_it(target))

@@ -46,13 +46,13 @@ impl EventLoop {
             self.wires.close_connection(id);
             return;
         }
-        // An inbound connection leaves the host to the dial that is under way.
+        // An inbound connection leaves the IP address to the dial that is under way.
         let is_dialled = direction == Direction::Outbound;
-        let resolved = if is_dialled { self.dialer.take_host(&peer) } else { None };
-        let host = address::ip_of(address).or(resolved);
+        let resolved = if is_dialled { self.dialer.take_dialled_ip(&peer) } else { None };
+        let remote_ip = address::ip_of(address).or(resolved);
         let known = self.shared.peers.entry(peer);
         let first = !known.is_connected();
-        known.connections.push(Connection::new(id, direction, address.clone(), host));
+        known.connections.push(Connection::new(id, direction, address.clone(), remote_ip));
         known.wanted |= wanted;
         known.last_seen.touch();
         if direction == Direction::Outbound {
@@ -96,8 +96,8 @@ impl EventLoop {
             // The loop closed this connection when it was established, and never reported it.
             return;
         }
-        if known.kept == Some(id) {
-            known.kept = None;
+        if known.chosen_id == Some(id) {
+            known.chosen_id = None;
         }
         if known.is_connected() {
             self.shared.peers.note_change();

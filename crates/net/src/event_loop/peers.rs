@@ -29,7 +29,7 @@ pub(crate) struct Peer {
     /// At most [`limits::CONNECTIONS_PER_PEER`], the oldest first.
     pub(crate) connections: Vec<Connection>,
     /// The connection on which streams are opened.
-    pub(crate) kept: Option<ConnectionId>,
+    pub(crate) chosen_id: Option<ConnectionId>,
     /// Why the peer is not connected, or why the loop is closing all its connections. In the second
     /// case it gets no new one until these are closed.
     pub(crate) gone: Option<String>,
@@ -124,7 +124,7 @@ impl Peer {
     fn new(clock: Clock) -> Self {
         Self {
             connections: Vec::new(),
-            kept: None,
+            chosen_id: None,
             gone: None,
             wanted: false,
             was_admitted: false,
@@ -157,17 +157,17 @@ impl Peer {
 
     /// Whether this node refused the peer's hello.
     pub(crate) fn is_refused(&self) -> bool {
-        self.kept_connection().is_some_and(|kept| matches!(kept.theirs, Theirs::Refused(_)))
+        self.chosen_connection().is_some_and(|chosen| matches!(chosen.theirs, Theirs::Refused(_)))
     }
 
-    /// The hosts of the peer's connections.
-    pub(crate) fn hosts(&self) -> impl Iterator<Item = IpAddr> {
-        self.connections.iter().filter_map(|connection| connection.host)
+    /// The IP addresses of the other ends of the peer's connections.
+    pub(crate) fn remote_ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.connections.iter().filter_map(|connection| connection.remote_ip)
     }
 
     /// The believable addresses of the peer, see [`Addresses::believed`].
     pub(crate) fn believed(&self) -> Vec<Multiaddr> {
-        self.addresses.believed(&self.hosts().collect::<Vec<_>>())
+        self.addresses.believed(&self.remote_ips().collect::<Vec<_>>())
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
@@ -186,17 +186,17 @@ impl Peer {
         self.connections.iter_mut().find(|connection| connection.id == id)
     }
 
-    pub(crate) fn kept_connection(&self) -> Option<&Connection> {
-        self.connection(self.kept?)
+    pub(crate) fn chosen_connection(&self) -> Option<&Connection> {
+        self.connection(self.chosen_id?)
     }
 
-    /// The state of the peer, from its kept connection.
+    /// The state of the peer, from its chosen connection.
     pub(crate) fn state(&self) -> PeerState {
-        let Some(kept) = self.kept_connection() else {
+        let Some(chosen) = self.chosen_connection() else {
             return PeerState::Disconnected(self.gone.clone());
         };
         let unsettled = self.connections.len() > 1;
-        match (&kept.theirs, &kept.ours) {
+        match (&chosen.theirs, &chosen.ours) {
             (Theirs::Admitted { .. }, Ours::Accepted) => PeerState::Ready,
             (Theirs::Admitted { .. }, Ours::Refused(why)) => {
                 PeerState::Admitted(Stuck::TheyRefused(why.clone()))
@@ -216,11 +216,11 @@ impl Peer {
         }
     }
 
-    /// The peer's advert, as last received on the kept connection, or else on any.
+    /// The peer's advert, as last received on the chosen connection, or else on any.
     pub(crate) fn advert(&self) -> Option<&Advert> {
-        let heard = |connection: &'_ Connection| connection.is_admitted();
-        let kept = self.kept_connection().filter(|connection| heard(connection));
-        let connection = kept.or_else(|| self.connections.iter().find(|c| heard(c)))?;
+        let is_admitted = |connection: &'_ Connection| connection.is_admitted();
+        let chosen = self.chosen_connection().filter(|connection| is_admitted(connection));
+        let connection = chosen.or_else(|| self.connections.iter().find(|c| is_admitted(c)))?;
         match &connection.theirs {
             Theirs::Admitted { advert, .. } => Some(advert),
             Theirs::Awaited | Theirs::Refused(_) => None,

@@ -1,8 +1,8 @@
 //! Two loops, or a loop and a bare swarm, in one task, so that a test can read their tables between
 //! two turns.
 
+mod informant_dials;
 mod places;
-mod told;
 
 use std::{collections::HashSet, time::Duration};
 

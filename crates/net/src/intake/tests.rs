@@ -67,7 +67,7 @@ fn newcomer_of_the_same_network_displaces_no_active_handshake() {
 }
 
 #[test]
-fn known_hosts_have_reserved_places() {
+fn addresses_of_known_peers_have_reserved_places() {
     let intake = Intake::default();
     let remote = |n| format!("10.1.{n}.9");
     // One connection from each of many networks; all have sent a byte.
@@ -79,12 +79,12 @@ fn known_hosts_have_reserved_places() {
         })
         .collect();
     assert!(admit(&intake, "10.0.2.7", 0).is_none(), "a stranger");
-    intake.know_given(&tcp("10.0.2.7", 4101));
+    intake.add_named(&tcp("10.0.2.7", 4101));
     let named = admit(&intake, "10.0.2.7", 1).expect("named by the user");
     assert!(admit(&intake, "10.0.2.8", 1).is_none(), "its neighbour is a stranger");
-    intake.know_met("10.0.2.8".parse().unwrap());
-    let met = admit(&intake, "10.0.2.8", 2).expect("met since the start");
-    assert!([named, met].iter().all(|place| phase(place) == Phase::Silent));
+    intake.add_ready("10.0.2.8".parse().unwrap());
+    let ready = admit(&intake, "10.0.2.8", 2).expect("ready since the start");
+    assert!([named, ready].iter().all(|place| phase(place) == Phase::Silent));
     let displaced = crowd.iter().filter(|place| phase(place) == Phase::Displaced).count();
     assert_eq!(displaced, 2);
 }
@@ -116,17 +116,18 @@ fn dropped_places_are_freed_and_displaced_ones_bounded() {
 }
 
 #[test]
-fn met_hosts_are_bounded_and_the_latest_are_kept() {
+fn addresses_of_ready_peers_are_bounded_and_the_latest_stay() {
     let intake = Intake::default();
     for n in 0..10_000_u32 {
-        intake.know_met(std::net::Ipv4Addr::from_bits(n).into());
+        intake.add_ready(std::net::Ipv4Addr::from_bits(n).into());
         // This host becomes ready again and again.
-        intake.know_met([10, 0, 2, 8].into());
+        intake.add_ready([10, 0, 2, 8].into());
     }
-    assert_eq!(intake.state().hosts.met.len(), limits::KNOWN_HOSTS);
-    assert!(intake.state().hosts.contains(Key::of([10, 0, 2, 8].into())));
-    let hosts = (0..1_000).map(|n| format!("2001:db8::{n}").parse().unwrap());
-    hosts.for_each(|host| intake.know_met(host));
-    let six = intake.state().hosts.met.iter().filter(|key| matches!(key, Key::V6(_))).count();
-    assert_eq!(six, 1, "all are in one /64");
+    assert_eq!(intake.state().known_addresses.ready.len(), limits::READY_ADDRESSES);
+    assert!(intake.state().known_addresses.contains(Key::of([10, 0, 2, 8].into())));
+    let same_network = (0..1_000).map(|n| format!("2001:db8::{n}").parse().unwrap());
+    same_network.for_each(|ip| intake.add_ready(ip));
+    let v6_count =
+        intake.state().known_addresses.ready.iter().filter(|key| matches!(key, Key::V6(_))).count();
+    assert_eq!(v6_count, 1, "all are in one /64");
 }

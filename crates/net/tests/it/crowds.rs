@@ -166,7 +166,7 @@ async fn full_node_displaces_a_stranger_for_a_trusted_peer() {
         .await;
     assert_eq!(refused, second.id());
     assert_eq!(full.handle.counters().peers_refused, 1);
-    // A worker with a session is kept; this does not raise its rank.
+    // A worker with a session is a persistent peer; this does not raise its rank.
     assert!(full.handle.keep(first.id(), true));
     let bootstrap = vec![full.address()];
     let mut friend = Node::start(NetConfig { keypair: key, bootstrap, ..config() }).await;

@@ -140,7 +140,7 @@ async fn lost_peer_is_reconnected_after_it_returns() {
 }
 
 #[tokio::test]
-async fn a_kept_peer_is_dialled_again_without_being_configured() {
+async fn persistent_peer_is_dialled_again_without_being_configured() {
     let mut first_config = config();
     let mut first = Node::start(first_config.clone()).await;
     let address = first.address();

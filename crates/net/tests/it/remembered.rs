@@ -56,7 +56,7 @@ async fn other_peer_at_an_old_address_is_rejected() {
 }
 
 #[tokio::test]
-async fn kept_peer_is_dialled_until_it_connects() {
+async fn persistent_peer_is_dialled_until_it_connects() {
     let address = nowhere();
     let keypair = identity::ephemeral();
     let peer = keypair.public().to_peer_id();
@@ -68,7 +68,7 @@ async fn kept_peer_is_dialled_until_it_connects() {
 }
 
 #[tokio::test]
-async fn configured_peer_is_dialled_where_it_was_met() {
+async fn configured_peer_is_dialled_at_its_remembered_address() {
     let bee = Node::listening(TCP).await;
     let wrong = format!("{}/p2p/{}", nowhere(), bee.id()).parse().unwrap();
     let remembered = vec![known(bee.id(), &bee.address(), false)];

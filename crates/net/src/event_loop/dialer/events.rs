@@ -37,8 +37,8 @@ impl Dialer {
     }
 
     /// Removes and returns the IP address at which the last dial reached the peer.
-    pub(crate) fn take_host(&self, peer: &PeerId) -> Option<IpAddr> {
-        self.hosts.take(peer)
+    pub(crate) fn take_dialled_ip(&self, peer: &PeerId) -> Option<IpAddr> {
+        self.dialled_ips.take(peer)
     }
 
     /// A peer is ready: clears the failures of its targets.

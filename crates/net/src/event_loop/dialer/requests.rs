@@ -66,7 +66,7 @@ impl Dialer {
         shared: &mut Shared,
     ) -> Option<Action> {
         if !keep {
-            self.dials.remove_peer(Kind::Kept, &peer);
+            self.dials.remove_peer(Kind::Persistent, &peer);
             return None;
         }
         if peer == shared.local.peer {
@@ -74,23 +74,23 @@ impl Dialer {
         }
         shared.peers.expect(peer, "", Time::ZERO);
         shared.peers.note_change();
-        if let Some(target) = self.dials.add_peer(Kind::Kept, peer, Vec::new()) {
+        if let Some(target) = self.dials.add_peer(Kind::Persistent, peer, Vec::new()) {
             return Some(self.schedule(target, Instant::now()));
         }
         if !self.dials.wants(&peer) {
-            tracing::warn!(%peer, "too many peers are kept, so this peer is not dialled");
+            tracing::warn!(%peer, "too many persistent peers, so this peer is not dialled");
         }
         None
     }
 
     /// Forgets a peer for the node. It is dialled only if the configuration or a task names it.
     pub(crate) fn on_forget(&mut self, peer: &PeerId) {
-        for kind in [Kind::Kept, Kind::Mdns, Kind::Recalled] {
+        for kind in [Kind::Persistent, Kind::Mdns, Kind::Recalled] {
             self.dials.remove_peer(kind, peer);
         }
     }
 
-    /// Sets the peers that tasks wait for: they are looked up and dialled like kept ones. At most
+    /// Sets the peers that tasks wait for: they are looked up and dialled like persistent ones. At most
     /// [`limits::SOUGHT_PEERS`] count.
     pub(crate) fn on_seek(&mut self, peers: &[PeerId], local: &Local) -> Vec<Action> {
         for gone in self.dials.peers_of(Kind::Sought) {

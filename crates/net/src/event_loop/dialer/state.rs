@@ -19,7 +19,7 @@ use crate::{
         timers::Timer,
     },
     limits,
-    transport::Hosts,
+    transport::DialledIps,
 };
 
 /// Targets, dials in progress, and the limits of dials.
@@ -30,19 +30,19 @@ pub(crate) struct Dialer {
     /// Addresses that may be dialled although the dial filter denies them to strangers.
     pub(super) allowed: Allowed,
     /// The IP address at which the last dial reached each peer.
-    pub(super) hosts: Hosts,
+    pub(super) dialled_ips: DialledIps,
     pub(super) seeker: Seeker,
     /// Whether the timer for the next dials on other peers' word is set.
     pub(super) mesh_armed: bool,
 }
 
 impl Dialer {
-    pub(crate) fn new(allowed: Allowed, hosts: Hosts) -> Self {
+    pub(crate) fn new(allowed: Allowed, dialled_ips: DialledIps) -> Self {
         Self {
             dials: Dials::default(),
             met: HashSet::new(),
             allowed,
-            hosts,
+            dialled_ips,
             seeker: Seeker::new(),
             mesh_armed: false,
         }

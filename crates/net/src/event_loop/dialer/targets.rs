@@ -158,7 +158,7 @@ impl Dialer {
     }
 
     /// Further addresses of a target's peer: those that it now announces, and those in the table of
-    /// peers for a kept or sought peer.
+    /// peers for a persistent or sought peer.
     pub(crate) fn better_addresses(
         &self,
         kind: Kind,
@@ -168,7 +168,7 @@ impl Dialer {
     ) -> Vec<Multiaddr> {
         let lead = bounds.leads.get(peer, shared.local.clock.now());
         let mut better = lead.map(|lead| lead::dialable(lead, bounds.lan)).unwrap_or_default();
-        if matches!(kind, Kind::Kept | Kind::Sought) {
+        if matches!(kind, Kind::Persistent | Kind::Sought) {
             for address in self.addresses_of(peer, bounds.lan, shared) {
                 if !better.contains(&address) {
                     better.push(address);

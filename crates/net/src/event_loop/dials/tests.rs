@@ -60,7 +60,7 @@ fn reminders_of_places_are_merged() {
 fn success_resets_the_waits() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
-    let id = dials.add_peer(Kind::Kept, bee, Vec::new()).unwrap();
+    let id = dials.add_peer(Kind::Persistent, bee, Vec::new()).unwrap();
     for expected in [1, 2, 4] {
         assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(expected)));
     }
@@ -72,7 +72,7 @@ fn success_resets_the_waits() {
     assert!(dials.note_missed(id), "it was connected in between");
     dials.remove_peer(Kind::Mdns, &bee);
     assert!(dials.wants(&bee), "another kind");
-    dials.remove_peer(Kind::Kept, &bee);
+    dials.remove_peer(Kind::Persistent, &bee);
     assert!(!dials.wants(&bee));
     assert_eq!(dials.failed(id, 0.0), None);
 }
@@ -102,10 +102,10 @@ fn reached_peer_is_remembered() {
 #[test]
 fn targets_are_bounded() {
     let mut dials = Dials::default();
-    for _ in 0..limits::KEPT_PEERS + 10 {
-        dials.add_peer(Kind::Kept, PeerId::random(), Vec::new());
+    for _ in 0..limits::PERSISTENT_PEERS + 10 {
+        dials.add_peer(Kind::Persistent, PeerId::random(), Vec::new());
     }
-    assert_eq!(dials.targets.len(), limits::KEPT_PEERS);
+    assert_eq!(dials.targets.len(), limits::PERSISTENT_PEERS);
     let bee = PeerId::random();
     dials.add_peer(Kind::Mdns, bee, Vec::new()).unwrap();
     for port in 0..100 {
@@ -115,35 +115,39 @@ fn targets_are_bounded() {
     assert_eq!(dials.mdns_addresses().count(), limits::PEER_ADDRESSES);
 }
 
-fn met(peer: PeerId, keep: bool) -> Remembered {
+fn remembered(peer: PeerId, keep: bool) -> Remembered {
     Remembered::new(peer, &[address("/ip4/127.0.0.1/tcp/4101")], keep).unwrap()
 }
 
 #[test]
-fn remembered_peer_is_tried_a_few_times_kept_peer_for_ever() {
+fn remembered_peer_is_tried_a_few_times_persistent_one_for_ever() {
     let mut dials = Dials::default();
     let (bee, ant) = (PeerId::random(), PeerId::random());
-    let (once, kept) = (dials.recall(&met(bee, false)), dials.recall(&met(ant, true)));
-    let (once, kept) = (once.unwrap(), kept.unwrap());
-    assert_eq!((dials.kind(once), dials.kind(kept)), (Some(Kind::Recalled), Some(Kind::Kept)));
+    let (recalled, persistent) =
+        (dials.recall(&remembered(bee, false)), dials.recall(&remembered(ant, true)));
+    let (recalled, persistent) = (recalled.unwrap(), persistent.unwrap());
+    assert_eq!(
+        (dials.kind(recalled), dials.kind(persistent)),
+        (Some(Kind::Recalled), Some(Kind::Persistent))
+    );
     for _ in 1..limits::RECALL_TRIES {
-        assert!(dials.failed(once, 0.0).is_some());
-        assert!(dials.failed(kept, 0.0).is_some());
+        assert!(dials.failed(recalled, 0.0).is_some());
+        assert!(dials.failed(persistent, 0.0).is_some());
     }
-    assert!(dials.failed(once, 0.0).is_none() && dials.failed(kept, 0.0).is_some());
+    assert!(dials.failed(recalled, 0.0).is_none() && dials.failed(persistent, 0.0).is_some());
     assert!(!dials.wants(&bee) && dials.wants(&ant));
     // A peer that was connected is not dialled again when it leaves.
-    let again = dials.recall(&met(bee, false)).unwrap();
+    let again = dials.recall(&remembered(bee, false)).unwrap();
     dials.succeeded(&bee);
     assert!(dials.failed(again, 0.0).is_none() && dials.of_peer(&bee).is_empty());
 }
 
 #[test]
-fn configured_peer_is_also_dialled_where_it_was_met() {
+fn configured_peer_is_also_dialled_at_its_remembered_address() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
     let id = dials.configure(&[address(&format!("/ip4/10.0.0.1/tcp/1/p2p/{bee}"))])[0];
-    assert!(dials.recall(&met(bee, true)).is_none());
+    assert!(dials.recall(&remembered(bee, true)).is_none());
     assert_eq!(dials.targets[&id].addresses.len(), 2);
     dials.forget_recalled(&bee, &address("/ip4/10.0.0.1/tcp/1"));
     assert_eq!(dials.targets[&id].addresses.len(), 2, "the configuration names it");
@@ -153,13 +157,13 @@ fn configured_peer_is_also_dialled_where_it_was_met() {
 fn wrong_address_is_forgotten_and_targets_are_bounded() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
-    let id = dials.recall(&met(bee, true)).unwrap();
+    let id = dials.recall(&remembered(bee, true)).unwrap();
     dials.forget_recalled(&PeerId::random(), &address("/ip4/127.0.0.1/tcp/4101"));
     assert_eq!(dials.targets[&id].addresses.len(), 1);
     dials.forget_recalled(&bee, &address("/ip4/127.0.0.1/tcp/4101"));
     assert!(dials.targets[&id].addresses.is_empty());
     for _ in 0..limits::REMEMBERED_PEERS + 10 {
-        dials.recall(&met(PeerId::random(), false));
+        dials.recall(&remembered(PeerId::random(), false));
     }
     assert_eq!(dials.targets.len(), limits::REMEMBERED_PEERS + 1);
 }

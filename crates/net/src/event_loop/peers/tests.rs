@@ -46,7 +46,7 @@ async fn state_names_the_missing_step() {
         let mut connection = connection(1);
         connection.theirs = theirs;
         connection.ours = ours;
-        peer.kept = Some(connection.id);
+        peer.chosen_id = Some(connection.id);
         peer.connections = vec![connection];
         assert_eq!(peer.state(), expected);
     }
@@ -62,12 +62,12 @@ async fn a_peer_admitted_on_the_other_connection_is_settling() {
     let (mut first, second) = (connection(1), connection(2));
     first.theirs = admitted(1);
     first.ours = Ours::Accepted;
-    peer.kept = Some(second.id);
+    peer.chosen_id = Some(second.id);
     peer.connections = vec![first, second];
     assert_eq!(peer.state(), PeerState::Admitted(Stuck::Settling));
     assert!(peer.is_admitted());
     assert!(peer.advert().is_some());
-    peer.kept = Some(ConnectionId::new_unchecked(1));
+    peer.chosen_id = Some(ConnectionId::new_unchecked(1));
     assert_eq!(peer.state(), PeerState::Ready);
 }
 

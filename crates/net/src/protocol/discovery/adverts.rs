@@ -122,8 +122,8 @@ pub(crate) fn is_shared_with(
     lan: &Lan,
     shared: &Shared,
 ) -> bool {
-    let hosts = shared.peers.get(peer).into_iter().flat_map(|known| known.hosts());
-    address::ip_of(address).is_some_and(|ip| hosts.into_iter().any(|at| lan.joins(at, ip)))
+    let remote_ips = shared.peers.get(peer).into_iter().flat_map(|known| known.remote_ips());
+    address::ip_of(address).is_some_and(|ip| remote_ips.into_iter().any(|at| lan.joins(at, ip)))
 }
 
 /// Whether the subject of `advert` matches the query.
@@ -145,7 +145,8 @@ fn passed_on(receiver: &PeerId, lead: &Lead, now: Time, sources: Sources<'_>) ->
     let subject = shared.peers.get(&lead.advert.peer).filter(|known| known.is_admitted());
     advert.retain_private(|address| {
         let ip = address::ip_of(address);
-        let is_seen = subject.is_some_and(|known| known.hosts().any(|host| Some(host) == ip));
+        let is_seen =
+            subject.is_some_and(|known| known.remote_ips().any(|remote| Some(remote) == ip));
         is_seen && is_shared_with(receiver, address, listeners.lan(), shared)
     });
     advert

@@ -64,9 +64,9 @@ impl Dht {
         self.started
     }
 
-    /// Kademlia has met another node: schedules to publish the capabilities there too, at most once
+    /// Kademlia has added another node to its table: schedules to publish the capabilities there too, at most once
     /// per [`limits::KAD_PROVIDE_PAUSE`].
-    pub(crate) fn on_met(&mut self, local: &Local) -> Option<Action> {
+    pub(crate) fn on_node_added(&mut self, local: &Local) -> Option<Action> {
         if !self.started || self.due || local.offer.advert.capabilities.is_empty() {
             return None;
         }

@@ -66,7 +66,7 @@ impl Exchange {
         chosen.filter_map(|peer| self.begin(peer, Errand::Round, shared)).collect()
     }
 
-    /// Begins an exchange: asks for its stream. `None` if the peer has no kept connection or no
+    /// Begins an exchange: asks for its stream. `None` if the peer has no chosen connection or no
     /// place is free.
     pub(crate) fn begin(
         &mut self,
@@ -74,7 +74,7 @@ impl Exchange {
         errand: Errand,
         shared: &Shared,
     ) -> Option<Action> {
-        let connection = shared.peers.get(&peer)?.kept?;
+        let connection = shared.peers.get(&peer)?.chosen_id?;
         let has_place = self.asking.begin(peer, errand.is_news());
         has_place
             .then_some(Action::Open { connection, purpose: Purpose::Exchange { peer, errand } })

@@ -1,15 +1,15 @@
-//! Which of two connections to one peer is kept.
+//! Chooses one of two connections to one peer.
 //!
 //! Both sides must agree, but may see the two connections come up in different order. So the side
-//! with the smaller peer id decides (the arbiter). It keeps:
+//! with the smaller peer id decides (the arbiter). It chooses:
 //!
 //! * after a simultaneous dial, the connection that it dialled itself;
 //! * if one side dialled both, the older;
 //! * if they came up far apart in time, the newer, because a side that dials again has lost the
 //!   older.
 //!
-//! The arbiter says hello on the kept connection, which tells the other side its choice, and closes
-//! the other connection a second later. The other side closes it only if the arbiter does not.
+//! The arbiter says hello on the chosen connection, which shows its choice to the other side, and
+//! closes the other a second later. The other side closes it only if the arbiter does not.
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::{Duration, Instant};
@@ -23,12 +23,12 @@ use crate::{
     limits,
 };
 
-/// Whether this node decides which of two connections to `peer` is kept.
+/// Whether this node chooses one of two connections to `peer`.
 pub(crate) fn is_arbiter(local: &PeerId, peer: &PeerId) -> bool {
     local < peer
 }
 
-/// The connection that this node keeps for now.
+/// The connection that this node uses for now.
 pub(crate) fn chosen(known: &Peer, is_arbiter: bool) -> Option<ConnectionId> {
     // The newer connection may be from another machine with the same key: wait for its hello.
     let decides = is_arbiter && !known.instances.is_copied(Instant::now());
@@ -37,11 +37,11 @@ pub(crate) fn chosen(known: &Peer, is_arbiter: bool) -> Option<ConnectionId> {
         [only] => Some(only.id),
         [older, newer, ..] if decides => Some(preferred(older, newer)),
         // The other side decides by its hello; until then nothing changes.
-        [older, ..] => Some(known.kept.unwrap_or(older.id)),
+        [older, ..] => Some(known.chosen_id.unwrap_or(older.id)),
     }
 }
 
-/// Whether the peer's hello on the connection `id` decides that this connection is kept.
+/// Whether the peer's hello on the connection `id` chooses this connection.
 pub(crate) fn is_chosen_by_peer(known: &Peer, id: ConnectionId, is_arbiter: bool) -> bool {
     let is_refused =
         known.connection(id).is_some_and(|one| matches!(one.theirs, Theirs::Refused(_)));
@@ -50,9 +50,10 @@ pub(crate) fn is_chosen_by_peer(known: &Peer, id: ConnectionId, is_arbiter: bool
     !is_arbiter && !is_second
 }
 
-/// A connection to close: the first that is not kept.
+/// A connection to close: the first that is not the chosen one.
 pub(crate) fn surplus(known: &Peer) -> Option<ConnectionId> {
-    let surplus = known.connections.iter().find(|connection| Some(connection.id) != known.kept);
+    let surplus =
+        known.connections.iter().find(|connection| Some(connection.id) != known.chosen_id);
     surplus.map(|connection| connection.id)
 }
 

@@ -1,4 +1,4 @@
-//! Hello exchanges: each side says hello on the connection that it keeps.
+//! Hello exchanges: each side says hello on the connection that it chose.
 //!
 //! A peer is admitted when this node accepts its hello, and ready when it has admitted this node on
 //! the same connection too. Absent on purpose: the decision whether to admit a peer (`admission`).
@@ -99,9 +99,11 @@ impl Hellos {
     /// Says hello to each peer whose last hello carried an older advert of this node.
     pub(crate) fn renew(&mut self, shared: &mut Shared) -> Vec<Action> {
         let Shared { local, peers } = &*shared;
-        let kept = peers.iter().filter_map(|(peer, known)| Some((*peer, known.kept_connection()?)));
-        let stale = kept.filter(|(peer, kept)| kept.accepted_other_than(&local.offered_to(peer)));
-        let stale: Vec<_> = stale.map(|(peer, kept)| (peer, kept.id)).collect();
+        let chosen =
+            peers.iter().filter_map(|(peer, known)| Some((*peer, known.chosen_connection()?)));
+        let stale = chosen
+            .filter(|(peer, connection)| connection.accepted_other_than(&local.offered_to(peer)));
+        let stale: Vec<_> = stale.map(|(peer, connection)| (peer, connection.id)).collect();
         stale.into_iter().filter_map(|(peer, id)| self.start(peer, id, shared)).collect()
     }
 
@@ -109,8 +111,8 @@ impl Hellos {
     pub(crate) fn announce(&mut self, shared: &mut Shared) -> Vec<Action> {
         let mut actions = Vec::new();
         for peer in shared.peers.ready() {
-            let kept = shared.peers.get(&peer).and_then(|known| known.kept);
-            actions.extend(kept.and_then(|kept| self.start(peer, kept, shared)));
+            let chosen_id = shared.peers.get(&peer).and_then(|known| known.chosen_id);
+            actions.extend(chosen_id.and_then(|id| self.start(peer, id, shared)));
         }
         actions
     }
@@ -333,20 +335,20 @@ pub(crate) fn take_quota(
     Some(quota.map_err(|retry_after| Reason::Busy { retry_after }))
 }
 
-// === Which connection is kept ===
+// === The chosen connection ===
 
 impl Hellos {
-    /// Chooses the connection to keep, and says hello there.
+    /// Chooses a connection, and says hello there.
     pub(crate) fn settle(&mut self, peer: PeerId, shared: &mut Shared) -> Vec<Action> {
         let is_arbiter = duplicates::is_arbiter(&shared.local.peer, &peer);
         let known = shared.peers.get(&peer);
         match known.and_then(|known| duplicates::chosen(known, is_arbiter)) {
-            Some(kept) => self.keep(peer, kept, shared),
+            Some(id) => self.choose(peer, id, shared),
             None => Vec::new(),
         }
     }
 
-    /// The peer has said hello on this connection: keeps it if the peer is the arbiter.
+    /// The peer has said hello on this connection: chooses it if the peer is the arbiter.
     pub(crate) fn settle_by_peer(
         &mut self,
         peer: PeerId,
@@ -356,18 +358,18 @@ impl Hellos {
         let is_arbiter = duplicates::is_arbiter(&shared.local.peer, &peer);
         let known = shared.peers.get(&peer);
         if known.is_some_and(|known| duplicates::is_chosen_by_peer(known, id, is_arbiter)) {
-            return self.keep(peer, id, shared);
+            return self.choose(peer, id, shared);
         }
         Vec::new()
     }
 
-    fn keep(&mut self, peer: PeerId, id: ConnectionId, shared: &mut Shared) -> Vec<Action> {
+    fn choose(&mut self, peer: PeerId, id: ConnectionId, shared: &mut Shared) -> Vec<Action> {
         let mut actions = Vec::new();
         let Some(known) = shared.peers.get_mut(&peer) else { return actions };
         let Some(connection) = known.connection(id) else { return actions };
         let is_unsaid = connection.is_unsaid();
-        if known.kept != Some(id) {
-            known.kept = Some(id);
+        if known.chosen_id != Some(id) {
+            known.chosen_id = Some(id);
             shared.peers.note_change();
         }
         if is_unsaid {

@@ -163,13 +163,13 @@ impl Links {
         };
         let is_first = known.latency.is_none();
         known.measured(round_trip);
-        let Some(kept) = known.kept_connection() else {
+        let Some(chosen) = known.chosen_connection() else {
             // The peer is about to disconnect.
             links.end_echo(id, Err(AskError::NotReady));
             return;
         };
-        let transport = if kept.quic { "quic" } else { "tcp" };
-        let pong = Pong { peer, round_trip, address: kept.address.clone(), transport };
+        let transport = if chosen.quic { "quic" } else { "tcp" };
+        let pong = Pong { peer, round_trip, address: chosen.address.clone(), transport };
         shared.peers.note_change();
         links.end_echo(id, Ok(pong));
         actions.push(Action::Publish);

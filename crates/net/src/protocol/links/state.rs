@@ -208,7 +208,7 @@ impl Links {
         frame: LinkFrame,
         shared: &Shared,
     ) -> Option<Action> {
-        let connection = shared.peers.get(&peer)?.kept?;
+        let connection = shared.peers.get(&peer)?.chosen_id?;
         let protocol = frame.protocol();
         match self.peers.entry(peer).or_default().say(frame) {
             Said::Queued => None,

@@ -1,4 +1,4 @@
-//! Task sessions: opened on the kept connection, accepted from admitted peers, refused with a
+//! Task sessions: opened on the chosen connection, accepted from admitted peers, refused with a
 //! reason to all others.
 //!
 //! A peer may replace its session: the newer one counts, and the older one ends when the node drops
@@ -85,12 +85,12 @@ impl Sessions {
             return None;
         }
         let state = known.state();
-        let (PeerState::Ready, Some(kept)) = (&state, known.kept) else {
+        let (PeerState::Ready, Some(chosen_id)) = (&state, known.chosen_id) else {
             let why = state.why().unwrap_or_else(|| "not connected".to_owned());
             return Some(failed(peer, why));
         };
         self.opening.insert(peer);
-        Some(Action::Open { connection: kept, purpose: Purpose::Session { peer } })
+        Some(Action::Open { connection: chosen_id, purpose: Purpose::Session { peer } })
     }
 
     /// The stream for a session with a worker is open, or opening it failed. `unstarted`: sessions

@@ -14,7 +14,7 @@ fn connection(number: usize, direction: Direction, age: Duration) -> Connection 
 fn simultaneous_dial_keeps_the_arbiters_own_connection() {
     use Direction::{Inbound, Outbound};
     let age = Duration::from_secs(1);
-    for (older, newer, kept) in [
+    for (older, newer, chosen) in [
         (Inbound, Outbound, 2),
         (Outbound, Inbound, 1),
         // One side dialled both: the older.
@@ -23,7 +23,7 @@ fn simultaneous_dial_keeps_the_arbiters_own_connection() {
     ] {
         let first = connection(1, older, age);
         let second = connection(2, newer, Duration::ZERO);
-        assert_eq!(preferred(&first, &second), ConnectionId::new_unchecked(kept));
+        assert_eq!(preferred(&first, &second), ConnectionId::new_unchecked(chosen));
     }
 }
 

@@ -177,8 +177,8 @@ async fn dialled_at(kind: Kind) -> usize {
 }
 
 #[tokio::test]
-async fn a_kept_peer_is_dialled_within_the_informants_budget() {
-    assert_eq!(dialled_at(Kind::Kept).await, limits::NAMED_DIALS);
+async fn persistent_peer_is_dialled_within_the_informants_budget() {
+    assert_eq!(dialled_at(Kind::Persistent).await, limits::NAMED_DIALS);
     assert_eq!(dialled_at(Kind::Sought).await, 50, "tasks wait for it");
 }
 
@@ -222,7 +222,8 @@ async fn internet_peer_cannot_name_a_private_host() {
 /// counted.
 #[tokio::test]
 async fn no_packet_leaves_for_an_address_outside_the_ranges() {
-    let name = "event_loop::tests::told::no_packet_leaves_for_an_address_outside_the_ranges";
+    let name =
+        "event_loop::tests::informant_dials::no_packet_leaves_for_an_address_outside_the_ranges";
     if !is_inside(name) {
         return;
     }
