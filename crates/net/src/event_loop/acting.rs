@@ -104,7 +104,7 @@ impl EventLoop {
     /// Closes all connections to a peer.
     pub(super) fn close_peer(&mut self, peer: PeerId, why: String) {
         if let Some(known) = self.shared.peers.get_mut(&peer) {
-            known.gone = Some(why);
+            known.end_reason = Some(why);
         }
         self.wires.disconnect(peer);
     }
@@ -155,7 +155,7 @@ impl EventLoop {
     pub(super) fn route(&mut self, peer: PeerId) {
         let Some(protocol) = self.wires.kad_protocol() else { return };
         let Some(known) = self.shared.peers.get(&peer) else { return };
-        if !known.is_admitted() || !known.said.protocols.contains(&clean(&protocol)) {
+        if !known.is_admitted() || !known.claims.protocols.contains(&clean(&protocol)) {
             return;
         }
         let fresh = self.dht.on_believed(peer, known.believed());
@@ -168,7 +168,7 @@ impl EventLoop {
 
     /// Publishes this node's capabilities, and withdraws those that it no longer has.
     pub(super) fn provide(&mut self) {
-        let provision = self.dht.provide(self.wires.has_met(), &self.shared.local);
+        let provision = self.dht.provide(self.wires.has_nodes(), &self.shared.local);
         self.wires.provide(provision);
     }
 }

@@ -44,14 +44,14 @@ pub(crate) struct Connection {
     pub(crate) quic: bool,
     pub(crate) ours: Ours,
     pub(crate) theirs: Theirs,
-    /// Our hello is in flight.
-    pub(crate) saying: bool,
-    /// Our hello must be sent again.
+    /// Whether our hello is in flight.
+    pub(crate) hello_in_flight: bool,
+    /// Whether our hello must be sent again.
     pub(crate) renew: bool,
     /// The peer's random number of its start, from its hello; 0 if the hello had none.
     pub(crate) instance: u64,
     /// The advert in our last hello.
-    pub(crate) said: Option<Advert>,
+    pub(crate) sent_advert: Option<Advert>,
     /// Whether the handler keeps this connection open while it is idle.
     pub(crate) kept_alive: bool,
 }
@@ -74,10 +74,10 @@ impl Connection {
             quic,
             ours: Ours::Pending,
             theirs: Theirs::Awaited,
-            saying: false,
+            hello_in_flight: false,
             renew: false,
             instance: 0,
-            said: None,
+            sent_advert: None,
             kept_alive: false,
         }
     }
@@ -93,18 +93,18 @@ impl Connection {
     }
 
     /// Whether our hello is neither answered nor in flight.
-    pub(crate) fn is_unsaid(&self) -> bool {
-        self.ours == Ours::Pending && !self.saying
+    pub(crate) fn needs_hello(&self) -> bool {
+        self.ours == Ours::Pending && !self.hello_in_flight
     }
 
     /// Whether the peer accepted a hello whose advert differs from `offered`.
     pub(crate) fn accepted_other_than(&self, offered: &Advert) -> bool {
-        self.ours == Ours::Accepted && self.said.as_ref().is_some_and(|said| said != offered)
+        self.ours == Ours::Accepted && self.sent_advert.as_ref().is_some_and(|sent| sent != offered)
     }
 
     /// Notes that our hello is in flight.
     pub(crate) fn on_hello_begun(&mut self) {
-        self.saying = true;
+        self.hello_in_flight = true;
         self.renew = false;
     }
 

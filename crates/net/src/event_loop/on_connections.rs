@@ -60,7 +60,7 @@ impl EventLoop {
             known.addresses.remember(address, true);
         }
         if first {
-            known.gone = None;
+            known.end_reason = None;
             let address = address.clone();
             self.facts.tell(NetEvent::Connected { peer, address, direction });
         } else {
@@ -104,8 +104,8 @@ impl EventLoop {
             let actions = self.hellos.settle(peer, &mut self.shared);
             return self.perform(actions);
         }
-        let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
-        known.gone.clone_from(&why);
+        let why = known.end_reason.take().or(stuck).or_else(|| cause.map(reason));
+        known.end_reason.clone_from(&why);
         known.readiness.on_disconnected(self.shared.local.clock.now());
         self.shared.peers.note_change();
         self.sessions.on_disconnected(&peer);

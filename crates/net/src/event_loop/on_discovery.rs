@@ -31,9 +31,9 @@ impl EventLoop {
         let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
         let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         known.last_seen.touch();
-        known.said.agent = Some(clean(&info.agent_version));
+        known.claims.agent = Some(clean(&info.agent_version));
         let protocols = info.protocols.iter().take(limits::PROTOCOLS);
-        known.said.protocols = protocols.map(|protocol| clean(protocol.as_ref())).collect();
+        known.claims.protocols = protocols.map(|protocol| clean(protocol.as_ref())).collect();
         for address in info.listen_addrs.iter().take(limits::PEER_ADDRESSES) {
             let parts = address::parts(address);
             if parts.is_ok_and(|parts| parts.peer.is_none_or(|named| named == peer)) {

@@ -32,7 +32,7 @@ pub(crate) struct Peer {
     pub(crate) chosen_id: Option<ConnectionId>,
     /// Why the peer is not connected, or why the loop is closing all its connections. In the second
     /// case it gets no new one until these are closed.
-    pub(crate) gone: Option<String>,
+    pub(crate) end_reason: Option<String>,
     /// Whether this node dialled the peer for its user or its own work; then the peer does not
     /// count as a stranger. Dials on another peer's word do not set it.
     pub(crate) wanted: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Peer {
     /// When this node last reported the peer to the others.
     pub(crate) announced_at: Option<Instant>,
     /// The peer's last claims about itself.
-    pub(crate) said: Said,
+    pub(crate) claims: Claims,
     pub(crate) last_seen: Arc<LastSeen>,
     /// The smoothed round-trip time.
     pub(crate) latency: Option<Duration>,
@@ -80,7 +80,7 @@ pub(crate) enum News {
 
 /// A peer's last claims about itself.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct Claims {
     pub(crate) protocols: BTreeSet<String>,
     pub(crate) agent: Option<String>,
     pub(crate) resources: Option<ResourceUsage>,
@@ -125,13 +125,13 @@ impl Peer {
         Self {
             connections: Vec::new(),
             chosen_id: None,
-            gone: None,
+            end_reason: None,
             wanted: false,
             was_admitted: false,
             readiness: Readiness::default(),
             addresses: Addresses::default(),
             announced_at: None,
-            said: Said::default(),
+            claims: Claims::default(),
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,
             traffic: Arc::default(),
@@ -147,7 +147,7 @@ impl Peer {
 
     /// Whether the loop is closing all connections to the peer.
     pub(crate) fn is_closing(&self) -> bool {
-        self.is_connected() && self.gone.is_some()
+        self.is_connected() && self.end_reason.is_some()
     }
 
     /// Whether the peer was admitted on any of its connections.
@@ -178,7 +178,7 @@ impl Peer {
     /// connection.
     pub(crate) fn on_giving_up(&mut self, id: ConnectionId, why: String) {
         if self.connections.len() == 1 && self.connection(id).is_some() {
-            self.gone = Some(why);
+            self.end_reason = Some(why);
         }
     }
 
@@ -193,7 +193,7 @@ impl Peer {
     /// The state of the peer, from its chosen connection.
     pub(crate) fn state(&self) -> PeerState {
         let Some(chosen) = self.chosen_connection() else {
-            return PeerState::Disconnected(self.gone.clone());
+            return PeerState::Disconnected(self.end_reason.clone());
         };
         let unsettled = self.connections.len() > 1;
         match (&chosen.theirs, &chosen.ours) {
@@ -242,14 +242,14 @@ impl Peer {
                 None => Vec::new(),
             },
             last_ready: self.readiness.at,
-            protocols: self.said.protocols.clone(),
-            agent: self.said.agent.clone(),
+            protocols: self.claims.protocols.clone(),
+            agent: self.claims.agent.clone(),
             advert: self.advert().or(self.readiness.remembered.as_ref()).cloned(),
             last_seen: Arc::clone(&self.last_seen),
             traffic: Arc::clone(&self.traffic),
             latency: self.latency,
-            resources: self.said.resources,
-            health: self.said.health.clone(),
+            resources: self.claims.resources,
+            health: self.claims.health.clone(),
             copied: self.copied,
         }
     }
@@ -296,7 +296,7 @@ impl Peers {
         known.was_admitted = true;
         if is_new {
             known.last_seen = Arc::new(LastSeen::at(clock, seen));
-            known.gone = Some("not connected since this node started".to_owned());
+            known.end_reason = Some("not connected since this node started".to_owned());
             if !name.is_empty() {
                 let advert = Advert { name: name.to_owned(), ..Advert::default() };
                 known.readiness.remembered = Some(advert);

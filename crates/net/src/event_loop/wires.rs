@@ -190,7 +190,7 @@ impl Wires {
     }
 
     /// Whether Kademlia's routing table contains a node.
-    pub(super) fn has_met(&mut self) -> bool {
+    pub(super) fn has_nodes(&mut self) -> bool {
         self.swarm.behaviour_mut().kad.table().kbuckets().next().is_some()
     }
 

@@ -352,7 +352,7 @@ fn refund(addresses: &[Multiaddr], error: &SwarmDialError, bounds: &mut Bounds<'
 fn note_absent(peer: Option<PeerId>, why: &str, shared: &mut Shared) {
     let known = peer.and_then(|peer| shared.peers.get_mut(&peer));
     if let Some(known) = known.filter(|known| !known.is_connected()) {
-        known.gone = Some(why.to_owned());
+        known.end_reason = Some(why.to_owned());
         shared.peers.note_change();
     }
 }

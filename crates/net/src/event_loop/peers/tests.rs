@@ -51,7 +51,7 @@ async fn state_names_the_missing_step() {
         assert_eq!(peer.state(), expected);
     }
     peer.connections.clear();
-    peer.gone = Some("cable".to_owned());
+    peer.end_reason = Some("cable".to_owned());
     assert_eq!(peer.state(), PeerState::Disconnected(Some("cable".to_owned())));
 }
 

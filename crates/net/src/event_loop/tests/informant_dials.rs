@@ -16,7 +16,7 @@ fn advert(addresses: &[String]) -> HeardAdvert {
 }
 
 fn advert_of(key: &Keypair, seq: u64, addresses: &[String]) -> HeardAdvert {
-    let said = PeerAdvert {
+    let content = PeerAdvert {
         peer: key.public().to_peer_id(),
         seq,
         age: Duration::ZERO,
@@ -24,7 +24,7 @@ fn advert_of(key: &Keypair, seq: u64, addresses: &[String]) -> HeardAdvert {
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         advert: Advert::default(),
     };
-    let signed = SignedAdvert::sign(key, "test", said).unwrap();
+    let signed = SignedAdvert::sign(key, "test", content).unwrap();
     let (network, advert) = signed.open().unwrap();
     HeardAdvert { network, advert, signed }
 }

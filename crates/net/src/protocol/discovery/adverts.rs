@@ -94,7 +94,7 @@ impl Exchange {
             return Some(own.aged(at.elapsed()));
         }
         self.count += 1;
-        let said = PeerAdvert {
+        let content = PeerAdvert {
             peer: local.peer,
             seq: u64::from(local.settings.boot) << 32 | u64::from(self.count),
             age: std::time::Duration::ZERO,
@@ -102,7 +102,7 @@ impl Exchange {
             addresses: listeners.announced(),
             advert: public,
         };
-        match SignedAdvert::sign(&local.keypair, &local.settings.network, said) {
+        match SignedAdvert::sign(&local.keypair, &local.settings.network, content) {
             Ok(own) => {
                 self.own = Some((Instant::now(), own.clone()));
                 Some(own)
@@ -132,7 +132,7 @@ fn matches(query: &PeerQuery, advert: &PeerAdvert, shared: &Shared) -> bool {
     query.matches(&Candidate {
         peer: advert.peer,
         advert: Some(&advert.advert),
-        resources: known.and_then(|known| known.said.resources.as_ref()),
+        resources: known.and_then(|known| known.claims.resources.as_ref()),
         latency: None,
         stage: PeerStage::Ready,
     })

@@ -76,15 +76,15 @@ impl Dht {
         Some(Action::Remind(at, Timer::Provide))
     }
 
-    /// The changes that publish this node's current capabilities. `has_met`: Kademlia knows other
+    /// The changes that publish this node's current capabilities. `has_nodes`: Kademlia knows other
     /// nodes, so the capabilities reach somebody.
-    pub(crate) fn provide(&mut self, has_met: bool, local: &Local) -> Provision {
+    pub(crate) fn provide(&mut self, has_nodes: bool, local: &Local) -> Provision {
         self.due = false;
         let capabilities = local.offer.advert.capabilities.clone();
         let key = |capability: &String| capability_key(&local.settings.network, capability);
         let stop = self.provided.difference(&capabilities).map(key).collect();
         let start = capabilities.iter().map(|it| (it.clone(), key(it))).collect();
-        if has_met {
+        if has_nodes {
             self.published = Some(Instant::now());
         }
         self.provided = capabilities;

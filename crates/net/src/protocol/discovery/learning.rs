@@ -50,19 +50,20 @@ impl Exchange {
         signed.retain_private(|address| is_shared_with(&informant, address, lan, shared));
         let is_private = |it: &Multiaddr| address::ip_of(it).is_some_and(lan::is_private);
         advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
-        let said = (advert.addresses.clone(), advert.advert.clone());
+        let content = (advert.addresses.clone(), advert.advert.clone());
         let before = self.leads.get(&peer, now);
         let may_count = peer != shared.local.peer && advert.age < advert.life;
         let is_newer = may_count && before.is_none_or(|lead| lead.advert.seq < seq);
         if is_newer && !signed.has_genuine_addresses() {
             return Err(Forged(peer));
         }
-        let is_news = before
-            .is_none_or(|lead| (&lead.advert.addresses, &lead.advert.advert) != (&said.0, &said.1));
+        let is_news = before.is_none_or(|lead| {
+            (&lead.advert.addresses, &lead.advert.advert) != (&content.0, &content.1)
+        });
         let mut actions = Vec::new();
         match self.leads.hear(advert, signed.clone(), informant, now) {
             Ok(()) => {
-                actions.extend(self.note_signed(&peer, said.0, lan, shared));
+                actions.extend(self.note_signed(&peer, content.0, lan, shared));
                 if is_news && peer == informant {
                     actions.extend(self.note_news(peer, shared));
                 }
@@ -73,7 +74,7 @@ impl Exchange {
                 Some(lead) => {
                     actions.extend(lead);
                     if peer == informant {
-                        actions.extend(self.note_signed(&peer, said.0, lan, shared));
+                        actions.extend(self.note_signed(&peer, content.0, lan, shared));
                     }
                 }
             },

@@ -89,9 +89,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        let asked = request.encode();
-        wire::write_message(&mut stream, &asked).await?;
-        meter.sent.one(Kind::Query, asked.len());
+        let encoded = request.encode();
+        wire::write_message(&mut stream, &encoded).await?;
+        meter.sent.one(Kind::Query, encoded.len());
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
         meter.received.one(Kind::Peers, message.len());
         // A failure to close is harmless: the answer has arrived.
@@ -133,9 +133,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        let said = reply.encode();
-        wire::write_message(&mut stream, &said).await?;
-        meter.sent.one(Kind::Peers, said.len());
+        let encoded = reply.encode();
+        wire::write_message(&mut stream, &encoded).await?;
+        meter.sent.one(Kind::Peers, encoded.len());
         stream.close().await?;
         // Some transports discard sent bytes when a stream with unread data is dropped.
         let mut unread = (&mut stream).take(limits::CONTROL_FRAME as u64);

@@ -82,7 +82,7 @@ pub(crate) enum DiscoveryReply {
 }
 
 impl SignedAdvert {
-    /// Signs `said`, and each private address separately. If the advert is too large, drops
+    /// Signs `content`, and each private address separately. If the advert is too large, drops
     /// handlers, then labels, then capabilities, the last of each first.
     ///
     /// # Errors
@@ -91,14 +91,14 @@ impl SignedAdvert {
     pub(crate) fn sign(
         key: &Keypair,
         network: &str,
-        said: PeerAdvert,
+        content: PeerAdvert,
     ) -> Result<Self, SigningError> {
-        let mut advert = said.advert.clamped();
-        let (private, public): (Vec<_>, Vec<_>) = said
+        let mut advert = content.advert.clamped();
+        let (private, public): (Vec<_>, Vec<_>) = content
             .addresses
             .into_iter()
             .partition(|address| address::ip_of(address).is_some_and(lan::is_private));
-        let mut message = public_message(network, said.seq, said.life, &public);
+        let mut message = public_message(network, content.seq, content.life, &public);
         message.advert = Some(hello::advert_message(&advert));
         while message.encoded_len() > limits::ADVERT_PAYLOAD && shorten(&mut advert) {
             message.advert = Some(hello::advert_message(&advert));
@@ -110,7 +110,7 @@ impl SignedAdvert {
             Ok::<_, SigningError>(SignedAddress { address, signature })
         };
         let private = private.into_iter().map(sign).collect::<Result<_, _>>()?;
-        Ok(Self { peer: key.public().to_peer_id(), payload, signature, age: said.age, private })
+        Ok(Self { peer: key.public().to_peer_id(), payload, signature, age: content.age, private })
     }
 
     /// Whether the subject has signed the advert. Private addresses are verified separately, see
@@ -174,7 +174,7 @@ impl SignedAdvert {
     /// The payload is not an advert.
     pub(crate) fn open(&self) -> Result<(String, PeerAdvert), WireError> {
         let mut network = String::new();
-        let mut said = PeerAdvert {
+        let mut content = PeerAdvert {
             peer: self.peer,
             seq: 0,
             age: self.age,
@@ -186,23 +186,23 @@ impl SignedAdvert {
         while let Some((number, value)) = fields.next()? {
             match number {
                 1 => network = clean(value.text()?),
-                2 => said.seq = value.number()?,
+                2 => content.seq = value.number()?,
                 3 => {
                     let life = Duration::from_millis(value.number()?);
-                    said.life = life.min(core_limits::ADVERT_LIFE);
+                    content.life = life.min(core_limits::ADVERT_LIFE);
                 }
                 4 => {
                     let bytes = value.bytes()?;
-                    if said.addresses.len() < limits::PEER_ADDRESSES {
-                        said.addresses.extend(parse_address(bytes, &self.peer));
+                    if content.addresses.len() < limits::PEER_ADDRESSES {
+                        content.addresses.extend(parse_address(bytes, &self.peer));
                     }
                 }
-                5 => said.advert = hello::advert(value.bytes()?)?,
+                5 => content.advert = hello::advert(value.bytes()?)?,
                 _ => {}
             }
         }
-        said.addresses.extend(self.private().cloned());
-        Ok((network, said))
+        content.addresses.extend(self.private().cloned());
+        Ok((network, content))
     }
 
     /// The advert with this age.

@@ -28,7 +28,7 @@ pub(crate) fn on_report(
         return Err(link::not_its_own());
     }
     if let Some(known) = shared.peers.get_mut(peer) {
-        known.said.health = Some(report.status.clone());
+        known.claims.health = Some(report.status.clone());
         shared.peers.note_change();
     }
     Ok(report.status)

@@ -42,8 +42,8 @@ pub(crate) struct Hellos {
     /// At most [`limits::HELLOS`] in each direction, and answers.
     tasks: JoinSet<HelloDone>,
     /// Our own running hellos, including those whose streams are still opening.
-    said: usize,
-    /// Peers with a connection on which our hello waits because `said` is at its bound.
+    own_running: usize,
+    /// Peers with a connection on which our hello waits because `own_running` is at its bound.
     waiting: VecDeque<PeerId>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum HelloDone {
 
 impl Hellos {
     pub(crate) fn new() -> Self {
-        Self { tasks: JoinSet::new(), said: 0, waiting: VecDeque::new() }
+        Self { tasks: JoinSet::new(), own_running: 0, waiting: VecDeque::new() }
     }
 
     /// Waits for the next exchange to end; `None` at once if none runs.
@@ -81,9 +81,9 @@ impl Hellos {
         id: ConnectionId,
         shared: &mut Shared,
     ) -> Option<Action> {
-        let is_full = self.said >= limits::HELLOS;
+        let is_full = self.own_running >= limits::HELLOS;
         let connection = shared.peers.get_mut(&peer)?.connection_mut(id)?;
-        if connection.saying || is_full {
+        if connection.hello_in_flight || is_full {
             if is_full && !connection.renew {
                 // At most one entry per connection.
                 self.waiting.push_back(peer);
@@ -92,7 +92,7 @@ impl Hellos {
             return None;
         }
         connection.on_hello_begun();
-        self.said += 1;
+        self.own_running += 1;
         Some(Action::Open { connection: id, purpose: Purpose::Hello { peer, connection: id } })
     }
 
@@ -136,7 +136,7 @@ impl Hellos {
         };
         let hello = own_hello(&peer, known, local);
         if let Some(connection) = known.connection_mut(id) {
-            connection.said = Some(hello.advert.clone());
+            connection.sent_advert = Some(hello.advert.clone());
         }
         let stream = counted(stream, known, local);
         let (limit, meter) = (local.settings.hello_timeout, local.meter.clone());
@@ -159,7 +159,7 @@ impl Hellos {
         let Shared { local, peers } = &mut *shared;
         let Some(known) = peers.get_mut(&peer) else { return actions };
         let Some(connection) = known.connection_mut(id) else { return actions };
-        connection.saying = false;
+        connection.hello_in_flight = false;
         match result {
             Ok(HelloReply::Admitted) => connection.on_accepted(),
             Ok(HelloReply::Refused(reason)) => {
@@ -196,7 +196,7 @@ impl Hellos {
         let Shared { local, peers } = &mut *shared;
         let Some(known) = peers.get_mut(&peer) else { return actions };
         let Some(connection) = known.connection_mut(id) else { return actions };
-        connection.saying = false;
+        connection.hello_in_flight = false;
         if *why == OpenError::NotSpoken {
             connection.on_not_spoken();
         } else {
@@ -209,11 +209,14 @@ impl Hellos {
     /// One of our hellos has ended: starts waiting ones while there is room.
     fn on_finished(&mut self, shared: &mut Shared) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.said = self.said.saturating_sub(1);
-        while self.said < limits::HELLOS {
+        self.own_running = self.own_running.saturating_sub(1);
+        while self.own_running < limits::HELLOS {
             let Some(peer) = self.waiting.pop_front() else { break };
             let waits = shared.peers.get(&peer).and_then(|known| {
-                known.connections.iter().find(|connection| connection.renew && !connection.saying)
+                known
+                    .connections
+                    .iter()
+                    .find(|connection| connection.renew && !connection.hello_in_flight)
             });
             if let Some(id) = waits.map(|connection| connection.id) {
                 actions.extend(self.start(peer, id, shared));
@@ -225,7 +228,7 @@ impl Hellos {
     /// Whether no exchange runs or waits.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && self.said == 0 && self.waiting.is_empty()
+        self.tasks.is_empty() && self.own_running == 0 && self.waiting.is_empty()
     }
 }
 
@@ -367,12 +370,12 @@ impl Hellos {
         let mut actions = Vec::new();
         let Some(known) = shared.peers.get_mut(&peer) else { return actions };
         let Some(connection) = known.connection(id) else { return actions };
-        let is_unsaid = connection.is_unsaid();
+        let needs_hello = connection.needs_hello();
         if known.chosen_id != Some(id) {
             known.chosen_id = Some(id);
             shared.peers.note_change();
         }
-        if is_unsaid {
+        if needs_hello {
             actions.extend(self.start(peer, id, shared));
         }
         actions.append(&mut refresh(peer, shared));

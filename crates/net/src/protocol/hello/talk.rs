@@ -60,9 +60,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        let said = hello.encode();
-        wire::write_message(&mut stream, &said).await?;
-        meter.sent.one(Kind::Hello, said.len());
+        let encoded = hello.encode();
+        wire::write_message(&mut stream, &encoded).await?;
+        meter.sent.one(Kind::Hello, encoded.len());
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
         meter.received.one(Kind::HelloReply, message.len());
         let reply = HelloReply::decode(&message)?;
@@ -101,9 +101,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        let said = reply.encode();
-        wire::write_message(&mut stream, &said).await?;
-        meter.sent.one(Kind::HelloReply, said.len());
+        let encoded = reply.encode();
+        wire::write_message(&mut stream, &encoded).await?;
+        meter.sent.one(Kind::HelloReply, encoded.len());
         stream.close().await
     };
     match timeout(limit, exchange).await {

@@ -36,7 +36,7 @@ pub(crate) fn on_report(
     let age = TimeDelta::from_std(report.age.min(limits::REPORT_AGE)).unwrap_or_default();
     usage.measured_at = clock::time_of_day() - age;
     if let Some(known) = shared.peers.get_mut(peer) {
-        known.said.resources = Some(usage);
+        known.claims.resources = Some(usage);
         shared.peers.note_change();
     }
     Ok(usage)

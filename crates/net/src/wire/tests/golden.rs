@@ -163,7 +163,7 @@ fn hello_messages_match_their_vectors() {
 /// The advert of the key whose secret is 32 bytes of 7. Ed25519 signatures are deterministic.
 fn advert() -> SignedAdvert {
     let key = Keypair::ed25519_from_bytes([7; 32]).unwrap();
-    let said = PeerAdvert {
+    let content = PeerAdvert {
         peer: key.public().to_peer_id(),
         seq: (3 << 32) + 1,
         age: Duration::from_millis(1_500),
@@ -171,7 +171,7 @@ fn advert() -> SignedAdvert {
         addresses: vec!["/ip4/192.0.2.1/tcp/4101".parse().unwrap()],
         advert: hello().advert,
     };
-    SignedAdvert::sign(&key, "home", said).unwrap()
+    SignedAdvert::sign(&key, "home", content).unwrap()
 }
 
 #[test]

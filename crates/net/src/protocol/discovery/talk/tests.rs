@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 fn advert() -> SignedAdvert {
     let key = Keypair::generate_ed25519();
-    let said = PeerAdvert {
+    let content = PeerAdvert {
         peer: key.public().to_peer_id(),
         seq: 1,
         age: Duration::ZERO,
@@ -20,7 +20,7 @@ fn advert() -> SignedAdvert {
         addresses: Vec::new(),
         advert: Advert { name: "x".to_owned(), ..Advert::default() },
     };
-    SignedAdvert::sign(&key, "main", said).unwrap()
+    SignedAdvert::sign(&key, "main", content).unwrap()
 }
 
 /// An advert under the peer id of a victim that never signed it.

@@ -6,7 +6,7 @@ use meshwork_core::advert::Capacity;
 
 use super::*;
 
-fn said(key: &Keypair) -> PeerAdvert {
+fn content(key: &Keypair) -> PeerAdvert {
     PeerAdvert {
         peer: key.public().to_peer_id(),
         seq: 7 << 32 | 1,
@@ -23,7 +23,7 @@ fn said(key: &Keypair) -> PeerAdvert {
 }
 
 fn signed(key: &Keypair) -> SignedAdvert {
-    SignedAdvert::sign(key, "main", said(key)).unwrap()
+    SignedAdvert::sign(key, "main", content(key)).unwrap()
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn signed_advert_decodes_to_what_was_signed() {
     assert!(arrived.known[0].is_genuine());
     let (network, advert) = arrived.known[0].open().unwrap();
     assert_eq!(network, "main");
-    assert_eq!(advert, PeerAdvert { age: Duration::from_millis(1_500), ..said(&key) });
+    assert_eq!(advert, PeerAdvert { age: Duration::from_millis(1_500), ..content(&key) });
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn advert_with_a_wrong_signature_is_not_genuine() {
 fn private(key: &Keypair) -> SignedAdvert {
     let addresses = ["/ip4/10.0.0.7/tcp/4101", "/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"];
     let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-    SignedAdvert::sign(key, "main", PeerAdvert { addresses, ..said(key) }).unwrap()
+    SignedAdvert::sign(key, "main", PeerAdvert { addresses, ..content(key) }).unwrap()
 }
 
 fn over_the_wire(advert: &SignedAdvert) -> Result<SignedAdvert, WireError> {
@@ -102,7 +102,7 @@ fn private_address_is_bound_to_its_advert() {
     let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
     let good = private(&key);
     let moved = |from: SignedAdvert| SignedAdvert { private: from.private, ..good.clone() };
-    let later = PeerAdvert { seq: said(&key).seq + 1, ..said(&key) };
+    let later = PeerAdvert { seq: content(&key).seq + 1, ..content(&key) };
     let addresses = vec!["/ip4/10.0.0.7/tcp/4101".parse().unwrap()];
     let later = SignedAdvert::sign(&key, "main", PeerAdvert { addresses, ..later }).unwrap();
     let bare = SignedAdvert { private: Vec::new(), ..good.clone() };
@@ -142,11 +142,11 @@ fn advert_of_a_peer_id_without_a_key_is_not_genuine() {
 #[test]
 fn oversized_advert_is_cut_when_signed_and_refused_when_read() {
     let key = Keypair::generate_ed25519();
-    let mut said = said(&key);
+    let mut content = content(&key);
     let handler = |n: usize| format!("family{n}/{}", "x".repeat(40)).parse().unwrap();
-    said.advert.handlers = (0..64).map(handler).collect();
-    said.advert.labels = (0..64).map(|n| (format!("label{n}"), "v".repeat(60))).collect();
-    let own = SignedAdvert::sign(&key, "main", said).unwrap();
+    content.advert.handlers = (0..64).map(handler).collect();
+    content.advert.labels = (0..64).map(|n| (format!("label{n}"), "v".repeat(60))).collect();
+    let own = SignedAdvert::sign(&key, "main", content).unwrap();
     assert!(own.payload.len() <= limits::ADVERT_PAYLOAD, "{}", own.payload.len());
     assert!(own.is_genuine());
     assert_eq!(own.open().unwrap().1.advert.name, "box");
@@ -191,13 +191,13 @@ fn long_texts_are_cut_and_control_characters_replaced() {
     let peer = key.public().to_peer_id();
     let advert = SignedAdvert { peer, payload, signature, age: Duration::MAX, private: Vec::new() };
     assert!(advert.is_genuine());
-    let (_, said) = advert.open().unwrap();
-    assert_eq!(said.life, core_limits::ADVERT_LIFE);
-    let texts = said.advert.labels.iter().flat_map(|(name, value)| [name, value]);
-    for text in texts.chain(&said.advert.capabilities).chain([&said.advert.name]) {
+    let (_, content) = advert.open().unwrap();
+    assert_eq!(content.life, core_limits::ADVERT_LIFE);
+    let texts = content.advert.labels.iter().flat_map(|(name, value)| [name, value]);
+    for text in texts.chain(&content.advert.capabilities).chain([&content.advert.name]) {
         assert!(text.len() <= 64 && !text.contains(char::is_control), "{text:?}");
     }
-    assert!(said.advert.labels.len() <= core_limits::LABELS);
+    assert!(content.advert.labels.len() <= core_limits::LABELS);
 }
 
 #[test]
@@ -246,8 +246,8 @@ fn empty_reply_becomes_not_found() {
 fn capacity_is_part_of_a_signed_advert() {
     let key = Keypair::generate_ed25519();
     let capacity = Capacity { slots: 4, ..Capacity::default() };
-    let mut said = said(&key);
-    said.advert.capacity = capacity;
-    let own = SignedAdvert::sign(&key, "main", said).unwrap();
+    let mut content = content(&key);
+    content.advert.capacity = capacity;
+    let own = SignedAdvert::sign(&key, "main", content).unwrap();
     assert_eq!(own.open().unwrap().1.advert.capacity, capacity);
 }
