@@ -14,15 +14,16 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(crate) struct Instances {
     /// Sorted by the time of the last hello, the latest last; at most [`limits::INSTANCES`].
-    heard: Vec<Heard>,
+    starts: Vec<Start>,
     /// The time of the last proof that two machines use the key.
     proven: Option<Instant>,
     /// The time of the last alarm.
     alarm: Option<Instant>,
 }
 
+/// The first and the last hello of one instance.
 #[derive(Clone, Copy, Debug)]
-struct Heard {
+struct Start {
     instance: u64,
     first: Instant,
     last: Instant,
@@ -39,18 +40,18 @@ impl Instances {
             return false;
         }
         let is_old =
-            |heard: &Heard| now.saturating_duration_since(heard.last) >= limits::COPIED_TIME;
-        if self.heard.last().is_some_and(is_old) {
-            self.heard.clear();
+            |start: &Start| now.saturating_duration_since(start.last) >= limits::COPIED_TIME;
+        if self.starts.last().is_some_and(is_old) {
+            self.starts.clear();
         }
-        let known = self.heard.iter().position(|heard| heard.instance == instance);
-        let first = known.map_or(now, |at| self.heard.remove(at).first);
-        let came_between = |other: &Heard| first < other.last && other.last < connected;
-        let is_proof = self.heard.iter().any(came_between);
-        if self.heard.len() >= limits::INSTANCES {
-            self.heard.remove(0);
+        let index = self.starts.iter().position(|start| start.instance == instance);
+        let first = index.map_or(now, |at| self.starts.remove(at).first);
+        let came_between = |other: &Start| first < other.last && other.last < connected;
+        let is_proof = self.starts.iter().any(came_between);
+        if self.starts.len() >= limits::INSTANCES {
+            self.starts.remove(0);
         }
-        self.heard.push(Heard { instance, first, last: now });
+        self.starts.push(Start { instance, first, last: now });
         if is_proof {
             self.proven = Some(now);
         }

@@ -23,7 +23,7 @@ type Limiter =
 
 /// The kinds of requests with a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum RequestKind {
     /// A hello.
     Hello,
     /// A discovery request.
@@ -38,7 +38,7 @@ pub(crate) enum Asked {
     Record,
 }
 
-impl Asked {
+impl RequestKind {
     const ALL: [Self; 6] =
         [Self::Hello, Self::Query, Self::Report, Self::Question, Self::Echo, Self::Record];
 
@@ -57,7 +57,7 @@ impl Asked {
 
 /// The quotas of one peer.
 pub(crate) struct Quotas {
-    /// In the order of [`Asked::ALL`].
+    /// In the order of [`RequestKind::ALL`].
     limiters: [Limiter; 6],
     clock: MonotonicClock,
 }
@@ -66,7 +66,7 @@ impl Quotas {
     /// Full quotas.
     pub(crate) fn new() -> Self {
         let clock = MonotonicClock;
-        Self { limiters: Asked::ALL.map(|asked| Rate::new(asked.bound()).0), clock }
+        Self { limiters: RequestKind::ALL.map(|kind| Rate::new(kind.bound()).0), clock }
     }
 
     /// Counts one request.
@@ -74,8 +74,8 @@ impl Quotas {
     /// # Errors
     ///
     /// The quota is used up. Returns the wait until the next request is allowed, at least 1 ms.
-    pub(crate) fn take(&self, asked: Asked) -> Result<(), Duration> {
-        let at = Asked::ALL.iter().position(|one| *one == asked);
+    pub(crate) fn take(&self, kind: RequestKind) -> Result<(), Duration> {
+        let at = RequestKind::ALL.iter().position(|one| *one == kind);
         let Some(limiter) = at.and_then(|at| self.limiters.get(at)) else { return Ok(()) };
         limiter.check().map_err(|not_until| {
             // On the wire, 0 means that no wait is given.

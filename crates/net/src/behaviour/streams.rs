@@ -68,8 +68,8 @@ impl Behaviour {
     ) -> RequestId {
         let request = RequestId(self.next);
         self.next += 1;
-        if let Some(asked) = self.connections.get_mut(&connection) {
-            asked.push(request);
+        if let Some(requests) = self.connections.get_mut(&connection) {
+            requests.push(request);
             self.notify(peer, connection, Ask::Open { request, protocol });
         } else {
             let why = OpenError::ConnectionLost;
@@ -90,10 +90,10 @@ impl Behaviour {
 
     /// Removes a request. Returns false if it was answered already.
     fn finish(&mut self, connection: ConnectionId, request: RequestId) -> bool {
-        let Some(asked) = self.connections.get_mut(&connection) else { return false };
-        let before = asked.len();
-        asked.retain(|open| *open != request);
-        asked.len() < before
+        let Some(requests) = self.connections.get_mut(&connection) else { return false };
+        let before = requests.len();
+        requests.retain(|open| *open != request);
+        requests.len() < before
     }
 
     fn on_closed(&mut self, connection: ConnectionId) {

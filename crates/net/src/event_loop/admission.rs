@@ -177,5 +177,5 @@ fn strangers(ranks: &Ranks<'_>) -> impl Iterator<Item = (PeerId, Held)> {
 
 fn group(peer: &PeerId, address: &Multiaddr, ranks: &Ranks<'_>) -> Group {
     let net = Net::of(address);
-    if ranks.was_met(peer) { Group::Known(net) } else { Group::Stranger(net) }
+    if ranks.was_in_book(peer) { Group::Known(net) } else { Group::Stranger(net) }
 }

@@ -150,14 +150,15 @@ impl EventLoop {
     /// An exchange of hellos ended.
     pub(super) fn on_hello_done(&mut self, done: HelloDone) {
         match done {
-            HelloDone::Said { peer, connection, result } => {
-                let actions = self.hellos.on_said(peer, connection, result, &mut self.shared);
+            HelloDone::OwnHello { peer, connection, result } => {
+                let actions =
+                    self.hellos.on_own_hello_done(peer, connection, result, &mut self.shared);
                 self.perform(actions);
             }
-            HelloDone::Heard { peer, connection, result: Ok((hello, stream)) } => {
+            HelloDone::PeerHello { peer, connection, result: Ok((hello, stream)) } => {
                 self.on_hello(peer, connection, *hello, stream);
             }
-            HelloDone::Heard { peer, result: Err(error), .. } => {
+            HelloDone::PeerHello { peer, result: Err(error), .. } => {
                 if !error.is_retryable() {
                     self.expel(peer, "a malformed hello");
                 }

@@ -13,13 +13,13 @@ use crate::{
     event::NetEvent,
     limits,
     protocol::discovery::{
-        self, ExchangeDone, HeardOn, Sources, dht,
+        self, ExchangeDone, RequestOn, Sources, dht,
         errand::{Errand, SearchId},
         known::Hearsay,
         searches::Caller,
-        talk::{Heard, HeardAdvert},
+        talk::{HeardAdvert, ReceivedRequest},
     },
-    quota::Asked,
+    quota::RequestKind,
 };
 
 // === Identify and mDNS ===
@@ -88,41 +88,43 @@ fn on_own_segments(announced: &[Multiaddr]) -> Vec<Multiaddr> {
 impl EventLoop {
     pub(super) fn on_exchange_done(&mut self, done: ExchangeDone) {
         match done {
-            ExchangeDone::Asked { peer, errand, result } => {
+            ExchangeDone::Answer { peer, errand, result } => {
                 match self.exchange.on_asked(peer, &errand, result) {
-                    Ok(Some(known)) => self.learn(known, peer),
+                    Ok(Some(adverts)) => self.learn(adverts, peer),
                     Ok(None) => {}
                     Err(error) => self.perform(discovery::on_failed(peer, &error)),
                 }
                 self.on_errand_done(&errand);
             }
-            ExchangeDone::Heard { peer, result: Ok(heard) } => self.on_exchange_heard(peer, *heard),
-            ExchangeDone::Heard { peer, result: Err(error) } => {
-                self.exchange.on_heard_failed();
+            ExchangeDone::Request { peer, result: Ok(request) } => {
+                self.on_exchange_request(peer, *request)
+            }
+            ExchangeDone::Request { peer, result: Err(error) } => {
+                self.exchange.on_request_failed();
                 self.perform(discovery::on_failed(peer, &error));
             }
-            ExchangeDone::Answered { heard } => self.exchange.on_answered(heard),
+            ExchangeDone::Answered { was_read } => self.exchange.on_answered(was_read),
         }
     }
 
-    fn on_exchange_heard(&mut self, peer: PeerId, (heard, stream): HeardOn) {
-        let Heard { known, query } = heard;
+    fn on_exchange_request(&mut self, peer: PeerId, (request, stream): RequestOn) {
+        let ReceivedRequest { known, query } = request;
         let clock = self.shared.local.clock;
         let now = clock.now();
         let received =
-            known.iter().map(|heard| discovery::status(&heard.advert, now, clock)).collect();
+            known.iter().map(|known| discovery::status(&known.advert, now, clock)).collect();
         self.learn(known, peer);
         let Self { exchange, shared, listeners, links, .. } = self;
         let sources = Sources { shared, listeners, resources: links.resources() };
-        let query = exchange.on_heard(peer, query, stream, sources);
+        let query = exchange.on_request(peer, query, stream, sources);
         self.facts.tell(NetEvent::Heard { peer, known: received, query });
     }
 
     /// Stores the adverts that `informant` passed on. A forged one expels the informant.
-    pub(super) fn learn(&mut self, known: Vec<HeardAdvert>, informant: PeerId) {
-        for heard in known {
+    pub(super) fn learn(&mut self, adverts: Vec<HeardAdvert>, informant: PeerId) {
+        for advert in adverts {
             let lan = self.listeners.lan();
-            match self.exchange.learn(heard, informant, lan, &mut self.shared) {
+            match self.exchange.learn(advert, informant, lan, &mut self.shared) {
                 Ok(actions) => self.perform(actions),
                 Err(error) => {
                     tracing::debug!(peer = %informant, %error, "advert from a peer is malformed or forged");
@@ -295,7 +297,7 @@ impl EventLoop {
         let old = self.dht.take_old_records(&peer);
         self.wires.remove_records(&peer, &old);
         let counters = &self.shared.local.counters;
-        let allowed = self.shared.peers.may_ask(&peer, Asked::Record, counters);
+        let allowed = self.shared.peers.may_ask(&peer, RequestKind::Record, counters);
         if allowed.is_err() || !self.dht.has_room(&peer, &record.key) {
             counters.records_refused.add();
             return;

@@ -19,7 +19,7 @@ use crate::{
     event::PeerStatus,
     instances::Instances,
     limits,
-    quota::{Asked, Quotas},
+    quota::{Quotas, RequestKind},
     traffic::Traffic,
 };
 
@@ -350,7 +350,7 @@ impl Peers {
     pub(crate) fn may_ask(
         &self,
         peer: &PeerId,
-        asked: Asked,
+        kind: RequestKind,
         counters: &Counters,
     ) -> Result<(), Reason> {
         let Some(known) = self.get(peer) else { return Err(Reason::NotFound) };
@@ -358,7 +358,7 @@ impl Peers {
             let detail = known.state().why().unwrap_or_default();
             return Err(Reason::NotAdmitted { detail });
         }
-        known.quotas.take(asked).map_err(|retry_after| {
+        known.quotas.take(kind).map_err(|retry_after| {
             counters.over_quota.add();
             Reason::Busy { retry_after }
         })

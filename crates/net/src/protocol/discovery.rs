@@ -21,5 +21,5 @@ pub(crate) mod wire;
 
 pub(crate) use self::{
     exchanges::on_failed,
-    state::{Exchange, ExchangeDone, HeardOn, Sources, status},
+    state::{Exchange, ExchangeDone, RequestOn, Sources, status},
 };

@@ -29,7 +29,7 @@ pub(crate) enum Rank {
 pub(crate) struct Ranks<'a> {
     pub(crate) dials: &'a Dials,
     /// The peers in the peer book at the start.
-    pub(crate) met: &'a HashSet<PeerId>,
+    pub(crate) book_peers: &'a HashSet<PeerId>,
     pub(crate) shared: &'a Shared,
 }
 
@@ -40,7 +40,7 @@ impl Ranks<'_> {
         let was_dialled = peers.get(peer).is_some_and(|known| known.wanted);
         if local.trusts(peer) || self.dials.is_configured(peer) {
             Rank::Named
-        } else if was_dialled || self.met.contains(peer) {
+        } else if was_dialled || self.book_peers.contains(peer) {
             Rank::Met
         } else {
             Rank::New
@@ -53,8 +53,8 @@ impl Ranks<'_> {
     }
 
     /// Whether the peer book knew the peer at the start.
-    pub(crate) fn was_met(&self, peer: &PeerId) -> bool {
-        self.met.contains(peer)
+    pub(crate) fn was_in_book(&self, peer: &PeerId) -> bool {
+        self.book_peers.contains(peer)
     }
 
     /// Whether a peer of this rank may be admitted, if necessary in place of another.
@@ -88,7 +88,7 @@ impl Ranks<'_> {
             let is_in = known.is_admitted() || known.connections.iter().any(has_time);
             is_in && !known.is_closing()
         };
-        let here = peers.iter().filter(|(_, known)| counts(known));
-        here.filter(|(peer, _)| self.of(peer) >= rank).count()
+        let counted = peers.iter().filter(|(_, known)| counts(known));
+        counted.filter(|(peer, _)| self.of(peer) >= rank).count()
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct Dialer {
     pub(super) dials: Dials,
     /// The peers in the peer book at the start; at most [`limits::REMEMBERED_PEERS`].
-    pub(super) met: HashSet<PeerId>,
+    pub(super) book_peers: HashSet<PeerId>,
     /// Addresses that may be dialled although the dial filter denies them to strangers.
     pub(super) allowed: Allowed,
     /// The IP address at which the last dial reached each peer.
@@ -40,7 +40,7 @@ impl Dialer {
     pub(crate) fn new(allowed: Allowed, dialled_ips: DialledIps) -> Self {
         Self {
             dials: Dials::default(),
-            met: HashSet::new(),
+            book_peers: HashSet::new(),
             allowed,
             dialled_ips,
             seeker: Seeker::new(),
@@ -56,7 +56,7 @@ impl Dialer {
         bootstrap: &[Multiaddr],
         shared: &mut Shared,
     ) -> Vec<Action> {
-        self.met = remembered.iter().map(|known| known.peer).collect();
+        self.book_peers = remembered.iter().map(|known| known.peer).collect();
         let recalled = remembered.iter().flat_map(|known| &known.addresses);
         self.allowed.configure(recalled.chain(bootstrap));
         let configured = self.dials.configure(bootstrap);
@@ -85,7 +85,7 @@ impl Dialer {
 
     /// The ranks of all peers.
     pub(crate) fn ranks<'a>(&'a self, shared: &'a Shared) -> Ranks<'a> {
-        Ranks { dials: &self.dials, met: &self.met, shared }
+        Ranks { dials: &self.dials, book_peers: &self.book_peers, shared }
     }
 
     /// Makes a target due at `at`.

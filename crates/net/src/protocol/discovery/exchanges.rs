@@ -24,7 +24,7 @@ use crate::{
         talk::{self, ExchangeError, HeardAdvert},
         wire::{DiscoveryReply, DiscoveryRequest},
     },
-    quota::Asked,
+    quota::RequestKind,
     traffic::Counted,
 };
 
@@ -111,7 +111,7 @@ impl Exchange {
         let (limit, meter) = (local.settings.protocol_timeout, local.meter.clone());
         self.tasks.spawn(async move {
             let result = talk::ask(stream, request, limit, &meter).await;
-            ExchangeDone::Asked { peer, errand, result }
+            ExchangeDone::Answer { peer, errand, result }
         });
         None
     }
@@ -148,10 +148,10 @@ impl Exchange {
     /// A peer has opened a discovery stream.
     pub(crate) fn on_inbound(&mut self, peer: PeerId, stream: InboundStream, shared: &Shared) {
         let Shared { local, peers } = shared;
-        let refused = peers.may_ask(&peer, Asked::Query, &local.counters);
+        let refused = peers.may_ask(&peer, RequestKind::Query, &local.counters);
         let Some(stream) = counted(&peer, stream, shared) else { return };
         let full = Reason::Busy { retry_after: limits::EXCHANGE_RETRY };
-        let room = if self.hearing < limits::EXCHANGES { Ok(()) } else { Err(full) };
+        let room = if self.serving < limits::EXCHANGES { Ok(()) } else { Err(full) };
         if let Err(reason) = refused.and(room) {
             // Refusals have a separate bound: peers that read no answer must not block requests.
             if self.refusing >= limits::EXCHANGES {
@@ -160,21 +160,21 @@ impl Exchange {
             self.refusing += 1;
             return self.answer(stream, DiscoveryReply::Refused(reason), false, shared);
         }
-        self.hearing += 1;
+        self.serving += 1;
         let (limit, meter) = (local.settings.protocol_timeout, local.meter.clone());
         self.tasks.spawn(async move {
             let result = talk::hear(stream, limit, &meter).await;
-            ExchangeDone::Heard { peer, result: result.map(Box::new) }
+            ExchangeDone::Request { peer, result: result.map(Box::new) }
         });
     }
 
     /// A peer's request could not be read.
-    pub(crate) fn on_heard_failed(&mut self) {
-        self.hearing -= 1;
+    pub(crate) fn on_request_failed(&mut self) {
+        self.serving -= 1;
     }
 
     /// A peer's request was read: answers it. Returns its query, which the node reports.
-    pub(crate) fn on_heard(
+    pub(crate) fn on_request(
         &mut self,
         peer: PeerId,
         query: Option<Result<PeerQuery, InvalidQuery>>,
@@ -195,10 +195,10 @@ impl Exchange {
         query
     }
 
-    /// An answer was sent. `heard`: the request was read; otherwise it was only refused.
-    pub(crate) fn on_answered(&mut self, heard: bool) {
-        if heard {
-            self.hearing -= 1;
+    /// An answer was sent. `was_read`: the request was read; otherwise it was only refused.
+    pub(crate) fn on_answered(&mut self, was_read: bool) {
+        if was_read {
+            self.serving -= 1;
         } else {
             self.refusing -= 1;
         }
@@ -208,14 +208,14 @@ impl Exchange {
         &mut self,
         stream: Counted<InboundStream>,
         reply: DiscoveryReply,
-        heard: bool,
+        was_read: bool,
         shared: &Shared,
     ) {
         let local = &shared.local;
         let (limit, meter) = (local.settings.protocol_timeout, local.meter.clone());
         self.tasks.spawn(async move {
             talk::answer(stream, reply, limit, &meter).await;
-            ExchangeDone::Answered { heard }
+            ExchangeDone::Answered { was_read }
         });
     }
 }

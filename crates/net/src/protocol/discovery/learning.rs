@@ -32,12 +32,12 @@ impl Exchange {
     /// The subject has not signed a private address in the advert.
     pub(crate) fn learn(
         &mut self,
-        heard: HeardAdvert,
+        received: HeardAdvert,
         informant: PeerId,
         lan: &Lan,
         shared: &mut Shared,
     ) -> Result<Vec<Action>, Forged> {
-        let HeardAdvert { network, mut advert, mut signed } = heard;
+        let HeardAdvert { network, mut advert, mut signed } = received;
         // The peer may have disconnected while its signature was checked.
         let is_late = advert.peer == informant && !shared.peers.is_admitted(&informant);
         if is_late || network != shared.local.settings.network {

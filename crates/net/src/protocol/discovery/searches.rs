@@ -26,7 +26,7 @@ struct Search {
     /// At most [`limits::SEARCH_CALLERS`].
     callers: Vec<Caller>,
     /// Number of asked peers that have not answered.
-    asked: usize,
+    unanswered: usize,
     /// The running query to Kademlia.
     dht: Option<kad::QueryId>,
     /// The peers that Kademlia has named; at most [`limits::SEARCH_PROVIDERS`].
@@ -71,7 +71,7 @@ impl Searches {
         self.next += 1;
         let id = SearchId(self.next);
         let callers = vec![caller];
-        let search = Search { query, callers, asked: 0, dht: None, providers: Vec::new() };
+        let search = Search { query, callers, unanswered: 0, dht: None, providers: Vec::new() };
         self.running.insert(id, search);
         Some(id)
     }
@@ -86,14 +86,14 @@ impl Searches {
     /// An exchange with a peer has started for a search.
     pub(crate) fn on_peer_asked(&mut self, id: SearchId) {
         if let Some(search) = self.running.get_mut(&id) {
-            search.asked += 1;
+            search.unanswered += 1;
         }
     }
 
     /// An exchange for a search has ended, with an answer or without.
     pub(crate) fn on_peer_answered(&mut self, id: SearchId) {
         if let Some(search) = self.running.get_mut(&id) {
-            search.asked = search.asked.saturating_sub(1);
+            search.unanswered = search.unanswered.saturating_sub(1);
         }
     }
 
@@ -124,7 +124,7 @@ impl Searches {
     /// Whether all asked peers and Kademlia have answered.
     pub(crate) fn is_done(&self, id: SearchId) -> bool {
         let search = self.running.get(&id);
-        search.is_some_and(|search| search.asked == 0 && search.dht.is_none())
+        search.is_some_and(|search| search.unanswered == 0 && search.dht.is_none())
     }
 
     /// Ends a search that is done or has timed out.

@@ -22,7 +22,7 @@ use crate::{
         errand::Errand,
         known::by_hearsay,
         lead::Leads,
-        talk::{ExchangeError, Heard, HeardAdvert},
+        talk::{ExchangeError, HeardAdvert, ReceivedRequest},
         wire::SignedAdvert,
     },
     traffic::Counted,
@@ -39,7 +39,7 @@ pub(crate) struct Exchange {
     /// Counts our own exchanges.
     pub(super) asking: Asking,
     /// Number of peers' exchanges that are read or answered.
-    pub(super) hearing: usize,
+    pub(super) serving: usize,
     /// Number of peers' exchanges that are refused.
     pub(super) refusing: usize,
     /// This node's own advert, and when it was signed.
@@ -58,19 +58,19 @@ pub(crate) struct Exchange {
 #[derive(Debug)]
 pub(crate) enum ExchangeDone {
     /// Our request was answered, or failed.
-    Asked {
+    Answer {
         peer: PeerId,
         errand: Errand,
         result: Result<Result<Vec<HeardAdvert>, Reason>, ExchangeError>,
     },
     /// A peer's request was read, or failed.
-    Heard { peer: PeerId, result: Result<Box<HeardOn>, ExchangeError> },
-    /// A peer's request was answered. `heard`: it was read; otherwise it was only refused.
-    Answered { heard: bool },
+    Request { peer: PeerId, result: Result<Box<RequestOn>, ExchangeError> },
+    /// A peer's request was answered. `was_read`: it was read; otherwise it was only refused.
+    Answered { was_read: bool },
 }
 
 /// A request, and the stream for its answer.
-pub(crate) type HeardOn = (Heard, Counted<InboundStream>);
+pub(crate) type RequestOn = (ReceivedRequest, Counted<InboundStream>);
 
 /// The data from which adverts are built.
 #[derive(Clone, Copy)]
@@ -88,7 +88,7 @@ impl Exchange {
             allowed,
             tasks: JoinSet::new(),
             asking: Asking::default(),
-            hearing: 0,
+            serving: 0,
             refusing: 0,
             own: None,
             count: 0,

@@ -35,7 +35,7 @@ pub(crate) struct HeardAdvert {
 
 /// A request whose adverts have valid signatures.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedRequest {
     /// At most [`limits::ADVERTS`].
     pub(crate) known: Vec<HeardAdvert>,
     /// The peers that the sender looks for.
@@ -113,7 +113,7 @@ pub(crate) async fn hear<S>(
     mut stream: S,
     limit: Duration,
     meter: &Meter,
-) -> Result<(Heard, S), ExchangeError>
+) -> Result<(ReceivedRequest, S), ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -121,10 +121,10 @@ where
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
         meter.received.one(Kind::Query, message.len());
         let DiscoveryRequest { known, query } = DiscoveryRequest::decode(&message)?;
-        Ok::<_, ExchangeError>(Heard { known: check(known).await?, query })
+        Ok::<_, ExchangeError>(ReceivedRequest { known: check(known).await?, query })
     };
-    let heard = timeout(limit, exchange).await.map_err(|_| ExchangeError::Timeout(limit))??;
-    Ok((heard, stream))
+    let request = timeout(limit, exchange).await.map_err(|_| ExchangeError::Timeout(limit))??;
+    Ok((request, stream))
 }
 
 /// Sends the answer to a request, which may be unread. A failure is only logged.
@@ -150,16 +150,16 @@ where
 
 /// Decodes adverts and verifies their signatures. Yields after each, because verification is slow.
 async fn check(known: Vec<SignedAdvert>) -> Result<Vec<HeardAdvert>, ExchangeError> {
-    let mut heard = Vec::with_capacity(known.len());
+    let mut adverts = Vec::with_capacity(known.len());
     for signed in known {
         let (network, advert) = signed.open()?;
         if !signed.is_genuine() {
             return Err(Forged(signed.peer).into());
         }
-        heard.push(HeardAdvert { network, advert, signed });
+        adverts.push(HeardAdvert { network, advert, signed });
         yield_now().await;
     }
-    Ok(heard)
+    Ok(adverts)
 }
 
 #[cfg(test)]

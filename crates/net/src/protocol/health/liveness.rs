@@ -25,7 +25,7 @@ pub(crate) struct Liveness {
     /// Whether a timer for the next check is set.
     armed: bool,
     /// The time of the last check.
-    looked: Instant,
+    checked_at: Instant,
 }
 
 /// The state of one watched peer.
@@ -33,13 +33,13 @@ pub(crate) struct Liveness {
 struct Watched {
     detector: Detector,
     /// When this node sent an echo because of silence; `None` once the peer was heard again.
-    asked: Option<Instant>,
+    probed_at: Option<Instant>,
     /// Whether the last echo was ours: the peer's turn comes first.
     was_ours: bool,
     /// Whether this node's peer id is the larger one: it then waits longer than the peer.
     is_patient: bool,
     /// When the last echo was sent.
-    measured: meshwork_core::Time,
+    echo_sent: meshwork_core::Time,
 }
 
 /// The result of a check of one peer.
@@ -53,7 +53,7 @@ enum Verdict {
 
 impl Liveness {
     pub(crate) fn new() -> Self {
-        Self { watched: FxHashMap::default(), armed: false, looked: Instant::now() }
+        Self { watched: FxHashMap::default(), armed: false, checked_at: Instant::now() }
     }
 
     /// Whether no peer is watched.
@@ -69,8 +69,8 @@ impl Liveness {
         if std::mem::replace(&mut self.armed, true) {
             return None;
         }
-        self.looked = Instant::now();
-        Some(Action::Remind(self.looked + interval / LOOKS, Timer::Watch))
+        self.checked_at = Instant::now();
+        Some(Action::Remind(self.checked_at + interval / LOOKS, Timer::Watch))
     }
 
     /// The last connection to the peer is gone.
@@ -82,12 +82,12 @@ impl Liveness {
     pub(crate) fn on_timer(&mut self, shared: &Shared) -> Vec<Action> {
         let (interval, now) = (shared.local.settings.heartbeat, shared.local.clock.now());
         let pause = interval / LOOKS;
-        let late = self.looked.elapsed().saturating_sub(pause);
-        self.looked = Instant::now();
+        let late = self.checked_at.elapsed().saturating_sub(pause);
+        self.checked_at = Instant::now();
         // A timer this late means that this node was suspended or starved, not that peers are gone.
         let forgiven = if late > pause { late } else { Duration::ZERO };
         let mut actions = Vec::new();
-        let mut gone = Vec::new();
+        let mut closings = Vec::new();
         self.armed = false;
         for (peer, known) in
             shared.peers.iter().filter(|(_, known)| known.state() == PeerState::Ready)
@@ -97,13 +97,13 @@ impl Liveness {
             match watched.judge(known.last_seen.get(), now, interval, forgiven) {
                 Verdict::Fine => {}
                 Verdict::Ask => actions.push(Action::Echo(*peer)),
-                Verdict::Gone(why) => gone.push(Action::ClosePeer { peer: *peer, why }),
+                Verdict::Gone(why) => closings.push(Action::ClosePeer { peer: *peer, why }),
             }
         }
-        gone.iter().for_each(|_| shared.local.counters.peers_silent.add());
-        actions.append(&mut gone);
+        closings.iter().for_each(|_| shared.local.counters.peers_silent.add());
+        actions.append(&mut closings);
         if self.armed {
-            actions.push(Action::Remind(self.looked + pause, Timer::Watch));
+            actions.push(Action::Remind(self.checked_at + pause, Timer::Watch));
         }
         actions
     }
@@ -112,25 +112,25 @@ impl Liveness {
 impl Watched {
     fn new(interval: Duration, now: meshwork_core::Time, is_patient: bool) -> Self {
         let detector = Detector::new(interval, now);
-        Self { detector, asked: None, was_ours: false, is_patient, measured: now }
+        Self { detector, probed_at: None, was_ours: false, is_patient, echo_sent: now }
     }
 
     fn judge(
         &mut self,
-        heard: meshwork_core::Time,
+        last_heard: meshwork_core::Time,
         now: meshwork_core::Time,
         interval: Duration,
         forgiven: Duration,
     ) -> Verdict {
         let detector = &mut self.detector;
-        if heard > detector.heard() && self.asked.is_none() {
+        if last_heard > detector.heard() && self.probed_at.is_none() {
             // The peer sent something without our echo: the next turn is ours.
             self.was_ours = false;
         }
-        if heard > detector.heard() {
-            self.asked = None;
+        if last_heard > detector.heard() {
+            self.probed_at = None;
         }
-        detector.hear(heard);
+        detector.hear(last_heard);
         if !forgiven.is_zero() {
             detector.forgive(forgiven, now);
         }
@@ -139,20 +139,20 @@ impl Watched {
             tracing::debug!(phi = detector.phi(now), "disconnecting a silent peer");
             return Verdict::Gone(format!("silent for {:.1} s", silence.as_secs_f32()));
         }
-        if now.since(self.measured) >= limits::MEASURE_EVERY {
-            self.measured = now;
+        if now.since(self.echo_sent) >= limits::MEASURE_EVERY {
+            self.echo_sent = now;
             return Verdict::Ask;
         }
         // With equal patience, two sides that once asked at the same time would always do so.
         let patience = if self.is_patient { interval * 6 / 4 } else { interval * 5 / 4 };
         let due = if self.was_ours { patience } else { interval };
-        let rested = self.asked.is_none_or(|asked| asked.elapsed() >= interval / 2);
+        let rested = self.probed_at.is_none_or(|at| at.elapsed() >= interval / 2);
         if now.since(detector.heard()) < due || !rested {
             return Verdict::Fine;
         }
-        self.asked = Some(Instant::now());
+        self.probed_at = Some(Instant::now());
         self.was_ours = true;
-        self.measured = now;
+        self.echo_sent = now;
         Verdict::Ask
     }
 }

@@ -6,7 +6,7 @@ use libp2p::PeerId;
 use meshwork_core::{HealthStatus, Reason};
 
 use super::wire::HealthReport;
-use crate::{event_loop::shared::Shared, protocol::links::link, quota::Asked};
+use crate::{event_loop::shared::Shared, protocol::links::link, quota::RequestKind};
 
 /// This node's own report.
 pub(crate) fn own(status: HealthStatus) -> Box<HealthReport> {
@@ -23,7 +23,7 @@ pub(crate) fn on_report(
     report: HealthReport,
     shared: &mut Shared,
 ) -> Result<HealthStatus, Reason> {
-    shared.peers.may_ask(peer, Asked::Report, &shared.local.counters)?;
+    shared.peers.may_ask(peer, RequestKind::Report, &shared.local.counters)?;
     if !report.is_about(peer) {
         return Err(link::not_its_own());
     }

@@ -27,7 +27,7 @@ use crate::{
         talk::{self, HelloError},
         wire::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
     },
-    quota::Asked,
+    quota::RequestKind,
     traffic::Counted,
 };
 
@@ -51,9 +51,9 @@ pub(crate) struct Hellos {
 #[derive(Debug)]
 pub(crate) enum HelloDone {
     /// We sent our hello and got an answer, or failed.
-    Said { peer: PeerId, connection: ConnectionId, result: Result<HelloReply, HelloError> },
+    OwnHello { peer: PeerId, connection: ConnectionId, result: Result<HelloReply, HelloError> },
     /// We received the peer's hello, or failed.
-    Heard {
+    PeerHello {
         peer: PeerId,
         connection: ConnectionId,
         result: Result<(Box<Hello>, Inbound), HelloError>,
@@ -142,13 +142,13 @@ impl Hellos {
         let (limit, meter) = (local.settings.hello_timeout, local.meter.clone());
         self.tasks.spawn(async move {
             let result = talk::say(stream, hello, limit, &meter).await;
-            HelloDone::Said { peer, connection: id, result }
+            HelloDone::OwnHello { peer, connection: id, result }
         });
         Vec::new()
     }
 
     /// Our hello was answered, or the exchange failed.
-    pub(crate) fn on_said(
+    pub(crate) fn on_own_hello_done(
         &mut self,
         peer: PeerId,
         id: ConnectionId,
@@ -294,7 +294,7 @@ impl Hellos {
         self.tasks.spawn(async move {
             let result = talk::hear(stream, limit, &meter).await;
             let result = result.map(|(hello, stream)| (Box::new(hello), stream));
-            HelloDone::Heard { peer, connection, result }
+            HelloDone::PeerHello { peer, connection, result }
         });
     }
 
@@ -333,7 +333,7 @@ pub(crate) fn take_quota(
     shared: &Shared,
 ) -> Option<Result<(), Reason>> {
     let known = shared.peers.get(peer)?;
-    let quota = known.quotas.take(Asked::Hello);
+    let quota = known.quotas.take(RequestKind::Hello);
     known.connection(id)?;
     Some(quota.map_err(|retry_after| Reason::Busy { retry_after }))
 }

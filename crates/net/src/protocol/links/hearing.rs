@@ -21,7 +21,7 @@ use crate::{
             wire::{ResourceBody, ResourceFrame},
         },
     },
-    quota::Asked,
+    quota::RequestKind,
 };
 
 /// The sender of a frame, and the id in the frame.
@@ -63,15 +63,15 @@ impl Links {
                 let result = resource::reports::on_report(&peer, *report, shared);
                 self.on_resource_report(Origin { peer, id }, result, actions)
             }
-            ResourceBody::Question => {
-                Some(match shared.peers.may_ask(&peer, Asked::Question, &shared.local.counters) {
+            ResourceBody::Question => Some(
+                match shared.peers.may_ask(&peer, RequestKind::Question, &shared.local.counters) {
                     Err(reason) => ResourceBody::Refused(reason),
                     Ok(()) => match self.resources {
                         Some(usage) => ResourceBody::Report(resource::reports::own(usage)),
                         None => ResourceBody::Refused(Reason::NotFound),
                     },
-                })
-            }
+                },
+            ),
             ResourceBody::Refused(reason) => {
                 self.answer_question(&peer, id, Err(AskError::Refused(reason)));
                 None
@@ -115,7 +115,7 @@ impl Links {
     ) -> Option<HealthBody> {
         match body {
             HealthBody::Echo => {
-                Some(match shared.peers.may_ask(&peer, Asked::Echo, &shared.local.counters) {
+                Some(match shared.peers.may_ask(&peer, RequestKind::Echo, &shared.local.counters) {
                     Ok(()) => HealthBody::Echoed,
                     Err(reason) => HealthBody::Refused(reason),
                 })

@@ -55,7 +55,7 @@ struct PendingEcho {
 }
 
 /// The result of [`PeerLinks::say`].
-pub(crate) enum Said {
+pub(crate) enum SendOutcome {
     /// The frame is queued on the link, or until the link is open.
     Queued,
     /// The queue was full: this frame or an older one is dropped.
@@ -66,13 +66,13 @@ pub(crate) enum Said {
 
 impl PeerLinks {
     /// Sends a frame on the link that this node opens.
-    pub(crate) fn say(&mut self, frame: LinkFrame) -> Said {
+    pub(crate) fn say(&mut self, frame: LinkFrame) -> SendOutcome {
         match self.outbound(frame.protocol()) {
             Outbound::Open(_, outbox) => {
                 if outbox.try_send(frame).is_ok() {
-                    Said::Queued
+                    SendOutcome::Queued
                 } else {
-                    Said::Dropped
+                    SendOutcome::Dropped
                 }
             }
             Outbound::Opening(waiting) => {
@@ -81,11 +81,11 @@ impl PeerLinks {
                     waiting.remove(0);
                 }
                 waiting.push(frame);
-                if is_full { Said::Dropped } else { Said::Queued }
+                if is_full { SendOutcome::Dropped } else { SendOutcome::Queued }
             }
             none @ Outbound::None => {
                 *none = Outbound::Opening(vec![frame]);
-                Said::NeedsLink
+                SendOutcome::NeedsLink
             }
         }
     }
@@ -143,7 +143,7 @@ impl PeerLinks {
 
     /// Answers the caller of the question `id`.
     pub(crate) fn answer_question(&mut self, id: u64, result: Result<ResourceUsage, AskError>) {
-        if let Some(at) = self.questions.iter().position(|(asked, _)| *asked == id) {
+        if let Some(at) = self.questions.iter().position(|(question, _)| *question == id) {
             let (_, reply) = self.questions.remove(at);
             // The caller may have stopped waiting.
             reply.send(result).ok();

@@ -66,7 +66,7 @@ impl Links {
         reply: Pinger,
         shared: &Shared,
     ) -> Option<Action> {
-        let error = match self.asked(&peer, shared) {
+        let error = match self.links_if_ready(&peer, shared) {
             Some(links) if links.has_room_for_echo() => {
                 return self.echo(peer, Some(reply), shared);
             }
@@ -85,7 +85,7 @@ impl Links {
         shared: &Shared,
     ) -> Option<Action> {
         let id = self.next_ask();
-        let links = self.asked(&peer, shared).filter(|links| links.has_room_for_echo())?;
+        let links = self.links_if_ready(&peer, shared).filter(|links| links.has_room_for_echo())?;
         links.ask_echo(id, reply);
         let body = HealthBody::Echo;
         self.say(peer, LinkFrame::Health(HealthFrame { id, body }), shared)
@@ -102,7 +102,7 @@ impl Links {
 
     fn ask_resources(&mut self, peer: PeerId, caller: Asker, shared: &Shared) -> Option<Action> {
         let id = self.next_ask();
-        let refused = match self.asked(&peer, shared) {
+        let refused = match self.links_if_ready(&peer, shared) {
             None => Err((caller, AskError::NotReady)),
             Some(links) => links.ask_resources(id, caller).map_err(|it| (it, AskError::Busy)),
         };

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     link::{Link, LinkEnd, LinkEvent, LinkFrame, LinkId, LinkProtocol},
-    peer::{PeerLinks, Said},
+    peer::{PeerLinks, SendOutcome},
 };
 use crate::{
     behaviour::streams::{InboundStream, OpenError},
@@ -211,19 +211,23 @@ impl Links {
         let connection = shared.peers.get(&peer)?.chosen_id?;
         let protocol = frame.protocol();
         match self.peers.entry(peer).or_default().say(frame) {
-            Said::Queued => None,
-            Said::Dropped => {
+            SendOutcome::Queued => None,
+            SendOutcome::Dropped => {
                 shared.local.counters.reports_dropped.add();
                 None
             }
-            Said::NeedsLink => {
+            SendOutcome::NeedsLink => {
                 Some(Action::Open { connection, purpose: Purpose::Link { peer, protocol } })
             }
         }
     }
 
     /// The links with a ready peer; `None` if the peer is not ready.
-    pub(super) fn asked(&mut self, peer: &PeerId, shared: &Shared) -> Option<&mut PeerLinks> {
+    pub(super) fn links_if_ready(
+        &mut self,
+        peer: &PeerId,
+        shared: &Shared,
+    ) -> Option<&mut PeerLinks> {
         let is_ready = shared.peers.get(peer)?.state() == PeerState::Ready;
         is_ready.then(|| self.peers.entry(*peer).or_default())
     }

@@ -7,7 +7,7 @@ use libp2p::PeerId;
 use meshwork_core::{Reason, ResourceUsage};
 
 use super::wire::ResourceReport;
-use crate::{clock, event_loop::shared::Shared, limits, protocol::links::link, quota::Asked};
+use crate::{clock, event_loop::shared::Shared, limits, protocol::links::link, quota::RequestKind};
 
 /// This node's own report.
 pub(crate) fn own(usage: ResourceUsage) -> Box<ResourceReport> {
@@ -25,7 +25,7 @@ pub(crate) fn on_report(
     report: ResourceReport,
     shared: &mut Shared,
 ) -> Result<ResourceUsage, Reason> {
-    shared.peers.may_ask(peer, Asked::Report, &shared.local.counters)?;
+    shared.peers.may_ask(peer, RequestKind::Report, &shared.local.counters)?;
     if !report.is_about(peer) {
         return Err(link::not_its_own());
     }

@@ -42,14 +42,14 @@ async fn both_sides_receive_the_other_sides_adverts() {
     let (subject, answered) = (ours.peer, theirs.peer);
     let meter = Meter::default();
     let asks = ask(one.compat(), request(vec![ours]), LIMIT, &meter);
-    let hears = async {
-        let (heard, stream) = hear(other.compat(), LIMIT, &meter).await.unwrap();
+    let answers = async {
+        let (request, stream) = hear(other.compat(), LIMIT, &meter).await.unwrap();
         answer(stream, DiscoveryReply::Known(vec![theirs]), LIMIT, &meter).await;
-        heard
+        request
     };
-    let (known, heard) = tokio::join!(asks, hears);
-    assert_eq!(heard.known[0].advert.peer, subject);
-    assert_eq!(heard.query.unwrap().unwrap(), PeerQuery::default());
+    let (known, request) = tokio::join!(asks, answers);
+    assert_eq!(request.known[0].advert.peer, subject);
+    assert_eq!(request.query.unwrap().unwrap(), PeerQuery::default());
     assert_eq!(known.unwrap().unwrap()[0].advert.peer, answered);
     let sent: u64 = meter.snapshot().sent.messages.iter().map(|(.., count)| count).sum();
     assert_eq!(sent, 2);
@@ -62,7 +62,7 @@ async fn forged_advert_is_detected_in_request_and_reply() {
     let (victim, advert) = forged();
     let asks = ask(one.compat(), request(vec![advert]), LIMIT, &meter);
     let (_, error) = tokio::join!(asks, async {
-        hear(other.compat(), LIMIT, &meter).await.map(|(heard, _)| heard).unwrap_err()
+        hear(other.compat(), LIMIT, &meter).await.map(|(request, _)| request).unwrap_err()
     });
     assert!(matches!(error, ExchangeError::Forged(Forged(peer)) if peer == victim), "{error}");
     assert!(!error.is_retryable());

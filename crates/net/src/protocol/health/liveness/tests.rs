@@ -14,16 +14,16 @@ fn watched() -> Watched {
     Watched::new(INTERVAL, Time::ZERO, false)
 }
 
-fn is_asked(watched: &mut Watched, heard: u64, now: u64) -> bool {
-    matches!(watched.judge(at(heard), at(now), INTERVAL, Duration::ZERO), Verdict::Ask)
+fn is_asked(watched: &mut Watched, last_heard: u64, now: u64) -> bool {
+    matches!(watched.judge(at(last_heard), at(now), INTERVAL, Duration::ZERO), Verdict::Ask)
 }
 
 #[tokio::test(start_paused = true)]
 async fn busy_peer_is_only_measured_and_silent_peer_asked_sooner() {
     let mut watched = watched();
-    let asked = (1..=99).filter(|second| is_asked(&mut watched, second * 1_000, second * 1_000));
+    let probes = (1..=99).filter(|second| is_asked(&mut watched, second * 1_000, second * 1_000));
     let every = limits::MEASURE_EVERY.as_secs();
-    assert_eq!(asked.collect::<Vec<_>>(), (1..10).map(|time| time * every).collect::<Vec<_>>());
+    assert_eq!(probes.collect::<Vec<_>>(), (1..10).map(|time| time * every).collect::<Vec<_>>());
     assert!(!is_asked(&mut watched, 97_000, 99_900));
     assert!(is_asked(&mut watched, 97_000, 102_000));
     assert!(!is_asked(&mut watched, 97_000, 102_500), "the peer has time to answer");

@@ -22,13 +22,15 @@ async fn hello_is_received_and_answered() {
     let (ours, theirs) = tokio::io::duplex(64);
     let meter = Meter::default();
     let listener = async {
-        let (heard, stream) = hear(theirs.compat(), LIMIT, &Meter::default()).await.unwrap();
+        let (hello_received, stream) =
+            hear(theirs.compat(), LIMIT, &Meter::default()).await.unwrap();
         answer(stream, HelloReply::Admitted, LIMIT, &Meter::default()).await;
-        heard
+        hello_received
     };
-    let (reply, heard) = tokio::join!(say(ours.compat(), hello("main"), LIMIT, &meter), listener);
+    let (reply, hello_received) =
+        tokio::join!(say(ours.compat(), hello("main"), LIMIT, &meter), listener);
     assert_eq!(reply.unwrap(), HelloReply::Admitted);
-    assert_eq!(heard, hello("main"));
+    assert_eq!(hello_received, hello("main"));
 }
 
 #[tokio::test(start_paused = true)]

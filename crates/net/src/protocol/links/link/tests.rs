@@ -10,13 +10,13 @@ use crate::Clock;
 
 struct End {
     say: mpsc::Sender<LinkFrame>,
-    heard: mpsc::Receiver<LinkEvent>,
+    frames: mpsc::Receiver<LinkEvent>,
     running: tokio::task::JoinHandle<LinkEnd>,
 }
 
 fn link(stream: Compat<DuplexStream>) -> End {
     let (say, outbox) = mpsc::channel(4);
-    let (events, heard) = mpsc::channel(4);
+    let (events, frames) = mpsc::channel(4);
     let link = Link {
         peer: PeerId::random(),
         protocol: LinkProtocol::Health,
@@ -26,7 +26,7 @@ fn link(stream: Compat<DuplexStream>) -> End {
         last_seen: Arc::new(LastSeen::new(Clock::new())),
         meter: Arc::default(),
     };
-    End { say, heard, running: tokio::spawn(link.run(stream)) }
+    End { say, frames, running: tokio::spawn(link.run(stream)) }
 }
 
 fn pipe() -> (Compat<DuplexStream>, Compat<DuplexStream>) {
@@ -45,8 +45,8 @@ async fn frames_pass_both_ways_until_one_side_is_dropped() {
     for id in 1..100 {
         one.say.send(echo(id)).await.unwrap();
         other.say.send(echo(id)).await.unwrap();
-        assert_eq!(one.heard.recv().await.unwrap().frame, echo(id));
-        assert_eq!(other.heard.recv().await.unwrap().frame, echo(id));
+        assert_eq!(one.frames.recv().await.unwrap().frame, echo(id));
+        assert_eq!(other.frames.recv().await.unwrap().frame, echo(id));
     }
     drop(one.say);
     assert!(matches!(one.running.await.unwrap(), LinkEnd::Local));
@@ -58,10 +58,10 @@ async fn unfinished_frame_ends_the_link_but_idleness_does_not() {
     let (one, mut other) = pipe();
     let mut one = link(one);
     other.write_all(&[4, 8, 1, 0x12, 0]).await.unwrap();
-    assert_eq!(one.heard.recv().await.unwrap().frame, echo(1));
+    assert_eq!(one.frames.recv().await.unwrap().frame, echo(1));
     tokio::time::sleep(limits::LINK_TIMEOUT * 100).await;
     other.write_all(&[4, 8, 2, 0x12, 0]).await.unwrap();
-    assert_eq!(one.heard.recv().await.unwrap().frame, echo(2));
+    assert_eq!(one.frames.recv().await.unwrap().frame, echo(2));
     other.write_all(&[4, 8]).await.unwrap();
     assert!(matches!(one.running.await.unwrap(), LinkEnd::Read(ReadError::Slow(_))));
 }
@@ -82,7 +82,7 @@ async fn invalid_frame_is_a_violation() {
 async fn too_many_unknown_kinds_are_a_violation() {
     let (one, mut other) = pipe();
     let mut one = link(one);
-    let reading = tokio::spawn(async move { while one.heard.recv().await.is_some() {} });
+    let reading = tokio::spawn(async move { while one.frames.recv().await.is_some() {} });
     for _ in 0..=limits::UNKNOWN_KINDS {
         // Field 40, empty.
         if other.write_all(&[3, 0xc2, 0x02, 0]).await.is_err() {
@@ -108,16 +108,16 @@ async fn link_reads_no_question_without_room_for_its_answer() {
         other
     });
     for _ in 0..4 {
-        questions.push(one.heard.recv().await.unwrap());
+        questions.push(one.frames.recv().await.unwrap());
     }
     tokio::task::yield_now().await;
-    assert!(one.heard.try_recv().is_err(), "the outbox has no room for a fifth answer");
+    assert!(one.frames.try_recv().is_err(), "the outbox has no room for a fifth answer");
     let answered = HealthFrame { id: 1, body: HealthBody::Echoed };
     for question in questions {
         question.answer.unwrap().send(LinkFrame::Health(answered.clone()));
     }
     // The answers are written, and the outbox has room again.
-    assert!(one.heard.recv().await.is_some());
+    assert!(one.frames.recv().await.is_some());
     drop(one);
     asking.abort();
 }
