@@ -205,11 +205,11 @@ impl NetHandle {
     ///
     /// The network has stopped.
     pub async fn lag(&self) -> Result<Duration, NetClosed> {
-        let asked = Instant::now();
+        let start = Instant::now();
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Turn { reply }).await?;
         answer.await.map_err(|_| NetClosed)?;
-        Ok(asked.elapsed())
+        Ok(start.elapsed())
     }
 
     async fn patiently<T>(

@@ -77,10 +77,10 @@ struct Entry {
 /// How far a handshake has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// No byte has arrived. Then: `Heard`, `Displaced`.
+    /// No byte has arrived. Then: `Active`, `Displaced`.
     Silent,
     /// The first byte arrived at this time. Then: `Displaced`.
-    Heard(Instant),
+    Active(Instant),
     /// Another connection has taken the place. Final.
     Displaced,
 }
@@ -137,7 +137,7 @@ impl Intake {
         let id = state.next;
         state.next += 1;
         // A QUIC connection begins with a packet from the peer.
-        let phase = if wire == Wire::Quic { Phase::Heard(now) } else { Phase::Silent };
+        let phase = if wire == Wire::Quic { Phase::Active(now) } else { Phase::Silent };
         let entry = Entry { id, local, remote, group, since: now, phase, waker: None };
         state.pool(wire).0.push(entry);
         drop(state);
@@ -145,13 +145,13 @@ impl Intake {
     }
 
     /// The first byte of a TCP connection has arrived.
-    pub(crate) fn heard(&self, local: &Multiaddr, remote: &Multiaddr) {
+    pub(crate) fn on_first_byte(&self, local: &Multiaddr, remote: &Multiaddr) {
         let mut state = self.state();
         let of_socket = |entry: &&mut Entry| entry.local == *local && entry.remote == *remote;
         if let Some(entry) = state.tcp.0.iter_mut().find(of_socket)
             && entry.phase == Phase::Silent
         {
-            entry.phase = Phase::Heard(Instant::now());
+            entry.phase = Phase::Active(Instant::now());
         }
     }
 
@@ -248,18 +248,19 @@ enum Room {
 
 impl Pool {
     fn make_room(&mut self, newcomer: Group, now: Instant) -> Room {
-        let is_here = |entry: &Entry| entry.phase != Phase::Displaced;
-        let here: Vec<_> = self.0.iter().enumerate().filter(|(_, entry)| is_here(entry)).collect();
-        if here.len() < limits::PENDING_INBOUND {
+        let holds_place = |entry: &Entry| entry.phase != Phase::Displaced;
+        let holders: Vec<_> =
+            self.0.iter().enumerate().filter(|(_, entry)| holds_place(entry)).collect();
+        if holders.len() < limits::PENDING_INBOUND {
             return Room::Free;
         }
         if self.0.len() >= 2 * limits::PENDING_INBOUND {
             // Too many displaced connections are not closed yet.
             return Room::None;
         }
-        let held: Vec<_> = here.iter().map(|(_, entry)| entry.held()).collect();
+        let held: Vec<_> = holders.iter().map(|(_, entry)| entry.held()).collect();
         let first = share::displaced(&held, newcomer, now);
-        let index = first.and_then(|first| here.get(first)).map(|(index, _)| *index);
+        let index = first.and_then(|first| holders.get(first)).map(|(index, _)| *index);
         let Some(entry) = index.and_then(|index| self.0.get_mut(index)) else {
             return Room::None;
         };
@@ -274,7 +275,7 @@ impl Pool {
 impl Entry {
     fn held(&self) -> Held {
         let yields_from = match self.phase {
-            Phase::Heard(at) => at + limits::HANDSHAKE_GRACE,
+            Phase::Active(at) => at + limits::HANDSHAKE_GRACE,
             Phase::Silent | Phase::Displaced => self.since,
         };
         Held { group: self.group, yields_from }

@@ -26,7 +26,7 @@ fn strangers_reach_only_global_unicast_addresses() {
 }
 
 #[test]
-fn no_form_of_an_internal_address_is_public() {
+fn internal_addresses_in_every_form_are_not_public() {
     for text in [
         // Plain addresses.
         "/ip4/127.0.0.1/tcp/4101",
@@ -147,7 +147,7 @@ fn address_on_an_own_subnet_is_recognised() {
 }
 
 #[test]
-fn parts_of_all_forms() {
+fn valid_addresses_are_split_and_others_refused() {
     let peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
     let found = parts(&address(&format!("/dns4/bee/udp/9/quic-v1/p2p/{peer}"))).unwrap();
     let expected =

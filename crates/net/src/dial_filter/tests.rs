@@ -126,7 +126,7 @@ fn mdns_addresses_are_allowed_until_they_expire() {
 }
 
 #[test]
-fn the_lists_are_bounded() {
+fn given_and_mdns_addresses_are_bounded() {
     let allowed = Allowed::default();
     for port in 1..=u16::MAX {
         allowed.give(&address(&format!("/ip4/127.0.0.1/tcp/{port}")));

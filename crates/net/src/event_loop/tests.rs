@@ -149,7 +149,7 @@ async fn simultaneous_dial() -> bool {
 }
 
 #[tokio::test]
-async fn churn_leaves_no_state() {
+async fn lost_connections_leave_no_state_in_the_loop() {
     let mut bench = Bench::new().await;
     let target = bench.address();
     let mut swarm = SwarmBuilder::with_new_identity()

@@ -7,7 +7,7 @@ fn home() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_key_is_made_once_and_found_again() {
+fn second_start_loads_the_same_key() {
     let home = home();
     let path = home.path().join("identity.key");
     let made = load_or_create(&path).unwrap();

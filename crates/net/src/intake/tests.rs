@@ -48,10 +48,10 @@ fn silent_connections_of_one_network_displace_each_other() {
 #[test]
 fn silent_connection_is_displaced_before_one_that_spoke() {
     let (intake, crowd) = crowded();
-    intake.heard(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", 0));
-    assert!(matches!(phase(&crowd[0]), Phase::Heard(_)));
+    intake.on_first_byte(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", 0));
+    assert!(matches!(phase(&crowd[0]), Phase::Active(_)));
     let _same_network = admit(&intake, "10.0.1.9", 100).unwrap();
-    assert!(matches!(phase(&crowd[0]), Phase::Heard(_)));
+    assert!(matches!(phase(&crowd[0]), Phase::Active(_)));
     assert_eq!(phase(&crowd[1]), Phase::Displaced);
 }
 
@@ -59,7 +59,7 @@ fn silent_connection_is_displaced_before_one_that_spoke() {
 fn newcomer_of_the_same_network_displaces_no_active_handshake() {
     let (intake, crowd) = crowded();
     for n in 0..limits::PENDING_INBOUND {
-        intake.heard(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", n));
+        intake.on_first_byte(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", n));
     }
     assert!(admit(&intake, "10.0.1.9", 100).is_none());
     assert_eq!(intake.0.counters.snapshot().inbound_refused, 1);
@@ -74,7 +74,7 @@ fn addresses_of_known_peers_have_reserved_places() {
     let crowd: Vec<_> = (0..limits::PENDING_INBOUND)
         .map(|n| {
             let place = admit(&intake, &remote(n), 0).unwrap();
-            intake.heard(&tcp("10.0.0.1", 0), &tcp(&remote(n), 0));
+            intake.on_first_byte(&tcp("10.0.0.1", 0), &tcp(&remote(n), 0));
             place
         })
         .collect();
@@ -94,7 +94,7 @@ fn tcp_and_quic_have_separate_pools() {
     let (intake, crowd) = crowded();
     let udp: Multiaddr = "/ip4/10.0.1.9/udp/9/quic-v1".parse().unwrap();
     let quic = intake.admit(Wire::Quic, udp.clone(), udp).unwrap();
-    assert!(matches!(phase(&quic), Phase::Heard(_)), "its first packet has arrived");
+    assert!(matches!(phase(&quic), Phase::Active(_)), "its first packet has arrived");
     assert!(crowd.iter().all(|place| phase(place) == Phase::Silent));
 }
 

@@ -17,7 +17,7 @@ fn every_kind_has_a_unique_name() {
 }
 
 #[test]
-fn batches_add_up() {
+fn batches_are_summed_by_kind_and_size() {
     let meter = Meter::default();
     let mut tally = Tally::default();
     for bytes in [0, 1, 128, 1 << 20, usize::MAX >> 1] {

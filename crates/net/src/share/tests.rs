@@ -27,7 +27,7 @@ fn now() -> Instant {
 }
 
 #[test]
-fn groups_are_networks() {
+fn addresses_are_grouped_by_network() {
     let group = |text: &str| Net::of(&text.parse().unwrap());
     assert_eq!(group("/ip4/10.0.1.7/tcp/1"), group("/ip4/10.0.1.200/udp/2/quic-v1"));
     assert_ne!(group("/ip4/10.0.1.7/tcp/1"), group("/ip4/10.0.2.7/tcp/1"));

@@ -148,7 +148,7 @@ impl<U> Handshake<U> {
         let due = match self.place.phase(cx.waker()) {
             Phase::Displaced => return Poll::Ready(Closed::Displaced),
             Phase::Silent => self.place.since + limits::FIRST_BYTE,
-            Phase::Heard(at) => at + limits::HANDSHAKE,
+            Phase::Active(at) => at + limits::HANDSHAKE,
         };
         if self.deadline.deadline() != due {
             self.deadline.as_mut().reset(due);
@@ -219,7 +219,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FirstByte<S> {
         if let Poll::Ready(Ok(1..)) = read
             && let Some(Awaited { intake, local, remote }) = this.awaited.take()
         {
-            intake.heard(&local, &remote);
+            intake.on_first_byte(&local, &remote);
         }
         read
     }

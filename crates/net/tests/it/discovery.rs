@@ -72,15 +72,15 @@ async fn same_search_is_not_repeated() {
     }
     // B gets another query afterwards, so it has received all earlier ones.
     within(a.handle.find_peers(by_capability("last"))).await.unwrap();
-    let mut asked = Vec::new();
-    while asked.last().is_none_or(|last| *last != by_capability("last")) {
+    let mut queries = Vec::new();
+    while queries.last().is_none_or(|last| *last != by_capability("last")) {
         let query = b.event(|event| match event {
             NetEvent::Heard { peer, query: Some(query), .. } if peer == a.id() => Some(query),
             _ => None,
         });
-        asked.push(PeerQuery { limit: PeerQuery::default().limit, ..query.await });
+        queries.push(PeerQuery { limit: PeerQuery::default().limit, ..query.await });
     }
-    assert_eq!(asked, [by_capability("none"), by_capability("last")]);
+    assert_eq!(queries, [by_capability("none"), by_capability("last")]);
 }
 
 #[tokio::test]
@@ -89,14 +89,14 @@ async fn disconnected_peer_is_not_passed_on() {
     let mut b = Node::listening(TCP).await;
     let bootstrap = vec![b.address()];
     let c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..config() }).await;
-    let gone = c.id();
+    let lost_peer = c.id();
     b.event(|event| match event {
-        NetEvent::Heard { peer, known, .. } if peer == gone => Some(known),
+        NetEvent::Heard { peer, known, .. } if peer == lost_peer => Some(known),
         _ => None,
     })
     .await;
     within(c.handle.stop()).await;
-    let why = b.disconnected(gone).await;
+    let why = b.disconnected(lost_peer).await;
     // Bytes in flight to C when it closes its socket cause a reset.
     let ends = ["the peer closed the connection", "the connection broke off"];
     assert!(why.as_deref().is_some_and(|why| ends.contains(&why)), "{why:?}");
@@ -144,7 +144,7 @@ async fn announced_peer_is_kept_and_not_passed_on() {
 }
 
 #[tokio::test]
-async fn strangers_learn_nothing() {
+async fn stranger_gets_a_refusal_instead_of_adverts() {
     let node = Node::listening(TCP).await;
     let mut swarm = bare::swarm(Security::Noise);
     bare::connect(&mut swarm, &node.address()).await;

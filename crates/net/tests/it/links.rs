@@ -36,8 +36,8 @@ fn is_the_same(one: &ResourceUsage, other: &ResourceUsage) -> bool {
 async fn resources_are_reported_and_requested() {
     for listen in [TCP, QUIC] {
         let (mut one, mut other) = pair(listen).await;
-        let asked = other.handle.peer_resources(one.id()).await;
-        assert!(matches!(asked, Err(AskError::Refused(Reason::NotFound))), "{asked:?}");
+        let answer = other.handle.peer_resources(one.id()).await;
+        assert!(matches!(answer, Err(AskError::Refused(Reason::NotFound))), "{answer:?}");
         one.handle.update_resources(usage()).await.unwrap();
         let heard = other
             .event(|event| match event {
@@ -49,8 +49,8 @@ async fn resources_are_reported_and_requested() {
         assert!(is_the_same(&heard.1, &usage()));
         let known = other.status(&one.id()).unwrap().resources.unwrap();
         assert!(is_the_same(&known, &usage()));
-        let asked = within(other.handle.peer_resources(one.id())).await.unwrap();
-        assert!(is_the_same(&asked, &usage()));
+        let answer = within(other.handle.peer_resources(one.id())).await.unwrap();
+        assert!(is_the_same(&answer, &usage()));
         // In the other direction, on separate links.
         other.handle.update_resources(usage()).await.unwrap();
         one.event(|event| matches!(event, NetEvent::Resources { .. }).then_some(())).await;

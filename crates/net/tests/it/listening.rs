@@ -32,7 +32,7 @@ async fn foreign_listener_is_detected() {
 }
 
 #[tokio::test]
-async fn address_of_another_machine_is_refused_by_name() {
+async fn error_names_the_address_of_another_machine() {
     let listen = vec!["/ip4/203.0.113.1/tcp/4101".parse().unwrap()];
     let error = Network::build(NetConfig { listen, ..config() }, Clock::new()).await.unwrap_err();
     assert!(matches!(error, BuildError::Listen { .. }), "{error}");

@@ -31,14 +31,14 @@ impl Dialer {
             Ok(expected) => expected,
             Err(error) => return refuse(caller, error),
         };
-        let here = address::without_peer(&caller.address);
-        if let Some(peer) = connected_at(expected, &here, shared) {
+        let address = address::without_peer(&caller.address);
+        if let Some(peer) = connected_at(expected, &address, shared) {
             caller.answer(Ok(peer));
             return None;
         }
-        if let Some(pending) = self.dials.pending_for(expected, std::slice::from_ref(&here)) {
+        if let Some(pending) = self.dials.pending_for(expected, std::slice::from_ref(&address)) {
             // Only a dial of the same peer and address can serve the caller.
-            let serves = pending.expected == expected && pending.addresses.contains(&here);
+            let serves = pending.expected == expected && pending.addresses.contains(&address);
             if !serves || pending.callers.len() >= limits::DIAL_CALLERS {
                 return refuse(caller, DialError::Busy);
             }
@@ -53,8 +53,8 @@ impl Dialer {
         if !may_connect || !self.dials.has_place_for_caller() {
             return refuse(caller, DialError::Busy);
         }
-        self.allowed.give(&here);
-        let (addresses, callers) = (vec![here], vec![caller]);
+        self.allowed.give(&address);
+        let (addresses, callers) = (vec![address], vec![caller]);
         Some(Pending { since: Instant::now(), addresses, expected, target: None, callers })
     }
 
@@ -142,22 +142,22 @@ fn check(
     if parts.port == Some(0) {
         return Err(unusable("port 0 cannot be dialled".to_owned()));
     }
-    let here = address::with_peer(given, local.peer);
-    if parts.peer == Some(local.peer) || listening.contains(&here) {
+    let own_address = address::with_peer(given, local.peer);
+    if parts.peer == Some(local.peer) || listening.contains(&own_address) {
         return Err(DialError::SelfDial(given.clone()));
     }
     Ok(parts.peer)
 }
 
 /// The peer that is connected already: the expected one, or the one that this node dialled there.
-fn connected_at(expected: Option<PeerId>, here: &Multiaddr, shared: &Shared) -> Option<PeerId> {
+fn connected_at(expected: Option<PeerId>, address: &Multiaddr, shared: &Shared) -> Option<PeerId> {
     if let Some(peer) = expected {
         return shared.peers.is_connected(&peer).then_some(peer);
     }
     let dialled = shared.peers.iter().find(|(_, known)| {
         known.connections.iter().any(|connection| {
             connection.direction == Direction::Outbound
-                && address::without_peer(&connection.address) == *here
+                && address::without_peer(&connection.address) == *address
         })
     });
     dialled.map(|(peer, _)| *peer)

@@ -81,18 +81,18 @@ fn success_resets_the_waits() {
 fn reached_peer_is_remembered() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
-    let here = address("/ip4/127.0.0.1/tcp/3");
-    let id = dials.configure(std::slice::from_ref(&here))[0];
+    let address = address("/ip4/127.0.0.1/tcp/3");
+    let id = dials.configure(std::slice::from_ref(&address))[0];
     let connection = ConnectionId::new_unchecked(1);
     let pending = Pending {
         since: Instant::now(),
-        addresses: vec![here.clone()],
+        addresses: vec![address.clone()],
         expected: None,
         target: Some(id),
         callers: Vec::new(),
     };
     dials.begun(connection, pending);
-    assert!(dials.pending_for(None, std::slice::from_ref(&here)).is_some());
+    assert!(dials.pending_for(None, std::slice::from_ref(&address)).is_some());
     assert!(dials.pending_for(Some(bee), &[]).is_none());
     assert!(dials.ended(connection, Some(bee)).is_some());
     assert!(dials.ended(connection, Some(bee)).is_none());

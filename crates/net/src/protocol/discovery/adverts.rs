@@ -36,16 +36,16 @@ impl Exchange {
         let own = self.own_advert(query, sources);
         let mut adverts: Vec<_> =
             own.map(|own| own_for(receiver, own, sources)).into_iter().collect();
-        let (mut here, mut absent): (Vec<_>, Vec<_>) = self
+        let (mut connected, mut absent): (Vec<_>, Vec<_>) = self
             .leads
             .iter(now)
             .filter(|lead| lead.advert.peer != *receiver)
             .filter(|lead| query.is_none_or(|query| matches(query, &lead.advert, sources.shared)))
             .partition(|lead| peers.is_admitted(&lead.advert.peer));
-        here.shuffle(&mut rand::rng());
+        connected.shuffle(&mut rand::rng());
         absent.shuffle(&mut rand::rng());
         let room = most.saturating_sub(adverts.len());
-        let others = here.into_iter().chain(absent).take(room);
+        let others = connected.into_iter().chain(absent).take(room);
         adverts.extend(others.map(|lead| passed_on(receiver, lead, now, sources)));
         adverts.truncate(most);
         adverts

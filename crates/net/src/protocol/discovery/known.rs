@@ -116,12 +116,12 @@ pub(crate) fn add_providers(
     answered: &Answered,
     peers: &[PeerStatus],
 ) {
-    let asked = PeerQuery {
+    let bare_query = PeerQuery {
         limit: query.limit,
         capability: query.capability.clone(),
         ..PeerQuery::default()
     };
-    if *query != asked {
+    if *query != bare_query {
         return;
     }
     for provider in &answered.providers {

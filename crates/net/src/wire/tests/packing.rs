@@ -79,15 +79,15 @@ fn new_kind_or_boot_begins_a_message_and_keeps_the_order() {
 
 #[test]
 fn resume_of_several_boots_becomes_several_messages() {
-    let asked = [1, 1, 2].map(|boot| Epoch { boot, number: 5 });
-    let stream = encode_to_worker(&[ToWorker::Resume(asked.to_vec())]);
+    let epochs = [1, 1, 2].map(|boot| Epoch { boot, number: 5 });
+    let stream = encode_to_worker(&[ToWorker::Resume(epochs.to_vec())]);
     let frames = decode_to_worker(&stream).unwrap().frames;
-    let expected = [ToWorker::Resume(asked[..2].to_vec()), ToWorker::Resume(asked[2..].to_vec())];
+    let expected = [ToWorker::Resume(epochs[..2].to_vec()), ToWorker::Resume(epochs[2..].to_vec())];
     assert_eq!(frames, expected);
 }
 
 #[test]
-fn two_resumes_stay_two_questions() {
+fn two_resumes_decode_as_two_frames() {
     let frames = [1, 2].map(|number| ToWorker::Resume(vec![epoch(number)]));
     assert_eq!(decode_to_worker(&encode_to_worker(&frames)).unwrap().frames, frames);
 }

@@ -19,7 +19,7 @@ fn is_asked(watched: &mut Watched, last_heard: u64, now: u64) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn busy_peer_is_only_measured_and_silent_peer_asked_sooner() {
+async fn silent_peer_gets_an_echo_sooner_than_a_busy_peer() {
     let mut watched = watched();
     let probes = (1..=99).filter(|second| is_asked(&mut watched, second * 1_000, second * 1_000));
     let every = limits::MEASURE_EVERY.as_secs();
@@ -32,7 +32,7 @@ async fn busy_peer_is_only_measured_and_silent_peer_asked_sooner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_sides_take_turns() {
+async fn both_sides_send_echoes_in_turn() {
     let mut watched = watched();
     assert!(is_asked(&mut watched, 0, 5_000));
     // The peer answers; the next turn is the peer's.

@@ -40,9 +40,9 @@ pub(crate) fn to_worker(
         kind::ACK => epochs(body(content)?, |epoch| frames.push(ToWorker::Ack(epoch))),
         kind::HAND_BACK => epochs(body(content)?, |epoch| frames.push(ToWorker::HandBack(epoch))),
         kind::RESUME => {
-            let mut asked = Vec::new();
-            epochs(body(content)?, |epoch| asked.push(epoch))?;
-            frames.push(ToWorker::Resume(asked));
+            let mut resumed = Vec::new();
+            epochs(body(content)?, |epoch| resumed.push(epoch))?;
+            frames.push(ToWorker::Resume(resumed));
             Ok(())
         }
         kind::OWNER_UNSUPPORTED => {
