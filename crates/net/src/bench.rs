@@ -125,8 +125,8 @@ impl Cache {
             rows.sort_by_key(|status| status.peer);
             rows
         };
-        let (here, gone) = (PeerState::Ready, PeerState::Disconnected(None));
-        Self { peers: table(peers, &here), leads: table(leads, &gone) }
+        let (ready, disconnected) = (PeerState::Ready, PeerState::Disconnected(None));
+        Self { peers: table(peers, &ready), leads: table(leads, &disconnected) }
     }
 
     /// The peers that match the query, the best first.

@@ -48,13 +48,13 @@ pub struct NetConfig {
 pub struct Remembered {
     pub(crate) peer: PeerId,
     /// Without `/p2p/…`; at most [`limits::REMEMBERED_ADDRESSES`], and at least one unless the peer
-    /// is kept.
+    /// is persistent.
     pub(crate) addresses: Vec<Multiaddr>,
     pub(crate) keep: bool,
     /// The peer's name when it was last ready; may be empty.
     pub(crate) name: String,
     /// When the peer was last ready.
-    pub(crate) seen: Time,
+    pub(crate) last_ready: Time,
 }
 
 impl Remembered {
@@ -66,15 +66,15 @@ impl Remembered {
         let usable = addresses.iter().filter(|address| Self::takes(&peer, address));
         let addresses: Vec<Multiaddr> =
             usable.map(address::without_peer).take(limits::REMEMBERED_ADDRESSES).collect();
-        let (name, seen) = (String::new(), Time::ZERO);
-        (keep || !addresses.is_empty()).then_some(Self { peer, addresses, keep, name, seen })
+        let (name, last_ready) = (String::new(), Time::ZERO);
+        (keep || !addresses.is_empty()).then_some(Self { peer, addresses, keep, name, last_ready })
     }
 
     /// Sets the peer's name, and when it was last ready.
     #[must_use]
-    pub fn last_met(mut self, name: &str, seen: Time) -> Self {
+    pub fn last_met(mut self, name: &str, last_ready: Time) -> Self {
         self.name = clean(name);
-        self.seen = seen;
+        self.last_ready = last_ready;
         self
     }
 

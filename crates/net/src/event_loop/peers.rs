@@ -287,15 +287,15 @@ impl Peers {
         self.table.entry(peer).or_insert_with(|| Peer::new(clock))
     }
 
-    /// Adds a peer that the user named, so that it is listed before it ever connects. `seen` is
-    /// when it was last ready, in an earlier run; [`Time::ZERO`] if never.
-    pub(crate) fn expect(&mut self, peer: PeerId, name: &str, seen: Time) {
+    /// Adds a peer that the user named, so that it is listed before it ever connects.
+    /// `last_ready` is from an earlier run; [`Time::ZERO`] if never.
+    pub(crate) fn expect(&mut self, peer: PeerId, name: &str, last_ready: Time) {
         let is_new = !self.table.contains_key(&peer);
         let clock = self.clock;
         let known = self.entry(peer);
         known.was_admitted = true;
         if is_new {
-            known.last_seen = Arc::new(LastSeen::at(clock, seen));
+            known.last_seen = Arc::new(LastSeen::at(clock, last_ready));
             known.end_reason = Some("not connected since this node started".to_owned());
             if !name.is_empty() {
                 let advert = Advert { name: name.to_owned(), ..Advert::default() };

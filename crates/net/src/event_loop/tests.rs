@@ -272,11 +272,11 @@ async fn remembered_peers_are_dialled_while_few_are_connected() {
     let mut bees = Vec::new();
     for _ in 0..limits::MIN_DEGREE + 3 {
         let Bench { event_loop, mut events, _sessions, handle } = Bench::new().await;
-        let here = event_loop.listening()[0].clone();
+        let address = event_loop.listening()[0].clone();
         let id = event_loop.shared.local.peer;
         tokio::spawn(event_loop.run());
         tokio::spawn(async move { while events.recv().await.is_some() {} });
-        bees.push((Remembered::new(id, &[here], false).unwrap(), handle, _sessions));
+        bees.push((Remembered::new(id, &[address], false).unwrap(), handle, _sessions));
     }
     let remembered: Vec<Remembered> = bees.iter().map(|(known, ..)| known.clone()).collect();
     ant.event_loop.configure(&remembered, &[]);
@@ -297,15 +297,15 @@ async fn signed_addresses_are_remembered_if_dialable() {
         let (reply, _) = oneshot::channel();
         b.event_loop.on_dial_command(Caller { address: a.address(), reply });
         let id = b.id();
-        let heard = |a: &Bench, _: &Bench| {
+        let has_lead = |a: &Bench, _: &Bench| {
             let now = a.event_loop.shared.local.clock.now();
             a.event_loop.exchange.leads().get(&id, now).is_some()
         };
-        turn_until(&mut a, &mut b, heard).await;
+        turn_until(&mut a, &mut b, has_lead).await;
         a.event_loop.publisher.publish(&mut a.event_loop.shared.peers);
         let status = a.handle.peers().iter().find(|status| status.peer == id).cloned().unwrap();
-        let here = crate::address::without_peer(&b.address());
-        assert_eq!(status.recallable, if is_remembered { vec![here] } else { Vec::new() });
+        let address = crate::address::without_peer(&b.address());
+        assert_eq!(status.recallable, if is_remembered { vec![address] } else { Vec::new() });
     }
 }
 
@@ -317,11 +317,11 @@ async fn mesh_round_sets_one_timer_even_if_dials_fail() {
     let (reply, _) = oneshot::channel();
     b.event_loop.on_dial_command(Caller { address: a.address(), reply });
     let id = b.id();
-    let heard = |a: &Bench, _: &Bench| {
+    let has_lead = |a: &Bench, _: &Bench| {
         let now = a.event_loop.shared.local.clock.now();
         a.event_loop.exchange.leads().get(&id, now).is_some()
     };
-    turn_until(&mut a, &mut b, heard).await;
+    turn_until(&mut a, &mut b, has_lead).await;
     // Another node knows the same leads and is connected to none of them.
     let mut c = Bench::in_ranges(8, ranges).await;
     let EventLoop { dialer, shared, .. } = &mut c.event_loop;

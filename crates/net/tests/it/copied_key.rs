@@ -25,10 +25,10 @@ async fn all_report_the_copy(smaller: bool) {
     let mut one = Node::start(twin()).await;
     third.ready(id).await;
     let mut other = Node::start(twin()).await;
-    let said = KeyCopied { peer: id, evidence: KeyEvidence::SaidBy(third.id()) };
-    let seen = KeyCopied { peer: id, evidence: KeyEvidence::Alternates };
+    let reported = KeyCopied { peer: id, evidence: KeyEvidence::SaidBy(third.id()) };
+    let detected = KeyCopied { peer: id, evidence: KeyEvidence::Alternates };
     let all = tokio::join!(next_report(&mut third), next_report(&mut one), next_report(&mut other));
-    assert_eq!(all, (seen, said.clone(), said));
+    assert_eq!(all, (detected, reported.clone(), reported));
     assert!(third.status(&id).unwrap().copied.is_some());
     assert!(third.handle.counters().hellos_refused > 0);
 }
@@ -91,8 +91,8 @@ async fn dialled_machine_with_own_key_is_detected_as_a_copy() {
 async fn node_that_dials_itself_detects_no_copy() {
     let listen = vec!["/ip4/0.0.0.0/tcp/0".parse().unwrap()];
     let node = Node::start(NetConfig { listen, ..config() }).await;
-    let here = node.address();
-    let port = here.iter().nth(1).unwrap();
+    let address = node.address();
+    let port = address.iter().nth(1).unwrap();
     // An address of this machine that the node does not listen on explicitly.
     let itself: libp2p::Multiaddr = "/ip4/127.0.0.2".parse().unwrap();
     for _ in 0..5 {

@@ -258,9 +258,9 @@ async fn dials_of_callers_are_bounded() {
 #[tokio::test]
 async fn remembered_peer_is_admitted_beside_the_most_strangers() {
     let key = identity::ephemeral();
-    let met = key.public().to_peer_id();
-    let gone: Multiaddr = "/ip4/127.0.0.1/tcp/9999".parse().unwrap();
-    let remembered = Remembered::new(met, &[gone], false).into_iter().collect();
+    let peer = key.public().to_peer_id();
+    let address: Multiaddr = "/ip4/127.0.0.1/tcp/9999".parse().unwrap();
+    let remembered = Remembered::new(peer, &[address], false).into_iter().collect();
     let mut node = Node::start(NetConfig { remembered, ..config() }).await;
     let mut swarms = Vec::new();
     for _ in 0..limits::STRANGERS {
@@ -272,6 +272,6 @@ async fn remembered_peer_is_admitted_beside_the_most_strangers() {
     let bootstrap = vec![node.address()];
     let mut friend = Node::start(NetConfig { keypair: key, bootstrap, ..config() }).await;
     friend.ready(node.id()).await;
-    node.ready(met).await;
+    node.ready(peer).await;
     attack.abort();
 }

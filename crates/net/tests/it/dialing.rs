@@ -189,8 +189,8 @@ async fn an_expelled_peer_cannot_connect_again() {
     let why = first.disconnected(second.id()).await;
     assert_eq!(why.as_deref(), Some("expelled: it lied"));
     assert!(matches!(first.state(&second.id()), Some(PeerState::Disconnected(Some(_)))));
-    let gone = first.status(&second.id()).expect("it was admitted once");
-    assert!(gone.advert.is_some(), "its advert stays known");
+    let status = first.status(&second.id()).expect("it was admitted once");
+    assert!(status.advert.is_some(), "its advert stays known");
     assert_eq!(first.handle.counters().expelled, 1);
     let error = first.handle.dial(second.address()).await.unwrap_err();
     assert!(error.to_string().contains("broke the protocol"), "{error}");

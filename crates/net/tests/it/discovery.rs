@@ -46,8 +46,8 @@ async fn row() -> [Node; 3] {
 async fn peer_of_a_peer_is_found_by_capability() {
     let [a, b, c] = row().await;
     let found = within(a.handle.find_peers(by_capability("gpu"))).await.unwrap();
-    let who: Vec<_> = found.iter().map(|status| status.peer).collect();
-    assert_eq!(who, [c.id()]);
+    let peers: Vec<_> = found.iter().map(|status| status.peer).collect();
+    assert_eq!(peers, [c.id()]);
     let advert = found[0].advert.as_ref().unwrap();
     assert_eq!(
         (advert.name.as_str(), &advert.capabilities),

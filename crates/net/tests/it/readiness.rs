@@ -18,9 +18,9 @@ async fn two_nodes_become_ready_over_each_transport() {
         };
         assert_eq!(first.event(connected).await, (second.id(), Direction::Inbound));
         assert_eq!(second.event(connected).await, (first.id(), Direction::Outbound));
-        let seen = first.ready(second.id()).await;
-        assert_eq!(seen.name, "node");
-        assert_eq!(second.ready(first.id()).await, seen);
+        let advert = first.ready(second.id()).await;
+        assert_eq!(advert.name, "node");
+        assert_eq!(second.ready(first.id()).await, advert);
         assert_eq!(first.state(&second.id()), Some(PeerState::Ready));
         assert_eq!(second.state(&first.id()), Some(PeerState::Ready));
         second.stop().await;

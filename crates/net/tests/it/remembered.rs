@@ -6,9 +6,9 @@ use meshwork_net::{NetConfig, NetEvent, Remembered, identity, limits};
 
 use crate::support::{Node, TCP, config};
 
-fn known(peer: PeerId, address: &Multiaddr, keep: bool) -> Remembered {
-    let here: Multiaddr = address.iter().take(2).collect();
-    Remembered::new(peer, &[here], keep).expect("it can be dialled")
+fn remembered(peer: PeerId, address: &Multiaddr, keep: bool) -> Remembered {
+    let address: Multiaddr = address.iter().take(2).collect();
+    Remembered::new(peer, &[address], keep).expect("it can be dialled")
 }
 
 fn nowhere() -> Multiaddr {
@@ -20,15 +20,15 @@ fn nowhere() -> Multiaddr {
 async fn remembered_peer_is_dialled_without_bootstrap() {
     for keep in [true, false] {
         let mut bee = Node::listening(TCP).await;
-        let remembered = vec![known(bee.id(), &bee.address(), keep)];
+        let remembered = vec![remembered(bee.id(), &bee.address(), keep)];
         let mut ant = Node::start(NetConfig { remembered, ..config() }).await;
         ant.ready(bee.id()).await;
         bee.ready(ant.id()).await;
         // Its peer book would contain the address where it reached the peer. The other node did not
         // dial.
-        let here: Multiaddr = bee.address().iter().take(2).collect();
+        let address: Multiaddr = bee.address().iter().take(2).collect();
         let status = ant.status(&bee.id()).unwrap();
-        assert_eq!((status.recallable, status.last_ready.is_some()), (vec![here], true));
+        assert_eq!((status.recallable, status.last_ready.is_some()), (vec![address], true));
         assert!(bee.status(&ant.id()).unwrap().recallable.is_empty());
         ant.stop().await;
         bee.stop().await;
@@ -38,21 +38,21 @@ async fn remembered_peer_is_dialled_without_bootstrap() {
 #[tokio::test]
 async fn other_peer_at_an_old_address_is_rejected() {
     let (cat, bee) = (Node::listening(TCP).await, Node::listening(TCP).await);
-    let gone = PeerId::random();
-    let remembered = vec![known(gone, &cat.address(), true)];
+    let absent_peer = PeerId::random();
+    let remembered = vec![remembered(absent_peer, &cat.address(), true)];
     let mut ant = Node::start(NetConfig { remembered, ..config() }).await;
     let failed = |event| match event {
         NetEvent::AddressFailed { peer: Some(peer), why, .. } => Some((peer, why)),
         _ => None,
     };
     let (peer, why) = ant.event(failed).await;
-    assert_eq!(peer, gone);
+    assert_eq!(peer, absent_peer);
     assert!(why.contains(&format!("is {}, not the expected peer", cat.id())), "{why}");
     // That address is not dialled again, and the node can dial others.
     ant.handle.dial(bee.address()).await.unwrap();
     ant.ready(bee.id()).await;
     assert!(ant.status(&cat.id()).is_none());
-    assert_eq!(ant.status(&gone).unwrap().state, PeerState::Disconnected(Some(why)));
+    assert_eq!(ant.status(&absent_peer).unwrap().state, PeerState::Disconnected(Some(why)));
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn persistent_peer_is_dialled_until_it_connects() {
     let address = nowhere();
     let keypair = identity::ephemeral();
     let peer = keypair.public().to_peer_id();
-    let remembered = vec![known(peer, &address, true)];
+    let remembered = vec![remembered(peer, &address, true)];
     let mut ant = Node::start(NetConfig { remembered, ..config() }).await;
     ant.event(|event| matches!(event, NetEvent::AddressFailed { .. }).then_some(())).await;
     let late = Node::start(NetConfig { keypair, listen: vec![address], ..config() }).await;
@@ -71,7 +71,7 @@ async fn persistent_peer_is_dialled_until_it_connects() {
 async fn configured_peer_is_dialled_at_its_remembered_address() {
     let bee = Node::listening(TCP).await;
     let wrong = format!("{}/p2p/{}", nowhere(), bee.id()).parse().unwrap();
-    let remembered = vec![known(bee.id(), &bee.address(), false)];
+    let remembered = vec![remembered(bee.id(), &bee.address(), false)];
     let bootstrap = vec![wrong];
     let mut ant = Node::start(NetConfig { remembered, bootstrap, ..config() }).await;
     ant.ready(bee.id()).await;
@@ -84,8 +84,11 @@ fn remembered_addresses_are_always_checked() {
         .map(|n| format!("/ip4/10.0.0.1/tcp/{}", 4_101 + n))
         .map(|text| text.parse().unwrap())
         .collect();
-    let kept = Remembered::new(peer, &all, false).unwrap();
-    assert_eq!(kept, Remembered::new(peer, &all[..limits::REMEMBERED_ADDRESSES], false).unwrap());
+    let bounded = Remembered::new(peer, &all, false).unwrap();
+    assert_eq!(
+        bounded,
+        Remembered::new(peer, &all[..limits::REMEMBERED_ADDRESSES], false).unwrap()
+    );
     for (text, is_taken) in [
         ("/ip4/127.0.0.1/tcp/4101", true),
         ("/ip4/192.168.1.7/udp/4101/quic-v1", true),

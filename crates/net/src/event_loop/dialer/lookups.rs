@@ -17,9 +17,9 @@ impl Dialer {
         if peer == shared.local.peer || !self.seeker.take() {
             return Vec::new();
         }
-        let asked = self.peers_to_ask(limits::ASKED_PEERS, shared).into_iter();
+        let peers = self.peers_to_ask(limits::ASKED_PEERS, shared).into_iter();
         let ask = |informant| Action::Exchange { peer: informant, errand: Errand::Seek(peer) };
-        let mut actions: Vec<_> = asked.map(ask).collect();
+        let mut actions: Vec<_> = peers.map(ask).collect();
         if self.seeker.take_lookup() {
             actions.push(Action::LookUp(peer));
         }

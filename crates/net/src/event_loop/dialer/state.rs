@@ -63,7 +63,7 @@ impl Dialer {
         let mut targets = Vec::new();
         for known in remembered {
             if known.keep {
-                shared.peers.expect(known.peer, &known.name, known.seen);
+                shared.peers.expect(known.peer, &known.name, known.last_ready);
                 shared.peers.note_change();
             }
             targets.extend(self.dials.recall(known));

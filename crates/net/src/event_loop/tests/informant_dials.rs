@@ -43,8 +43,8 @@ async fn pair(ip: &str, ranges: &[&str]) -> (Bench, Bench) {
 impl Bench {
     /// The informant passes these adverts on, and the node runs as many mesh rounds as in some
     /// seconds.
-    fn hears(&mut self, informant: &Self, known: Vec<HeardAdvert>) {
-        self.event_loop.learn(known, informant.id());
+    fn learn_from(&mut self, informant: &Self, adverts: Vec<HeardAdvert>) {
+        self.event_loop.learn(adverts, informant.id());
         for _ in 0..3 {
             self.event_loop.mesh_round();
         }
@@ -99,10 +99,10 @@ fn elsewhere() -> impl Iterator<Item = String> {
 #[tokio::test]
 async fn ten_thousand_addresses_outside_the_ranges_lead_to_no_dial() {
     let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
-    let known: Vec<HeardAdvert> = elsewhere().map(|address| advert(&[address])).collect();
-    assert_eq!(known.len(), 10_000);
-    for some in known.chunks(250) {
-        node.hears(&peer, some.to_vec());
+    let adverts: Vec<HeardAdvert> = elsewhere().map(|address| advert(&[address])).collect();
+    assert_eq!(adverts.len(), 10_000);
+    for some in adverts.chunks(250) {
+        node.learn_from(&peer, some.to_vec());
     }
     assert!(node.event_loop.dialer.is_idle());
     assert_eq!(node.handle.counters().dials_filtered, 0, "no address reached the filter");
@@ -111,7 +111,7 @@ async fn ten_thousand_addresses_outside_the_ranges_lead_to_no_dial() {
 #[tokio::test]
 async fn node_on_a_network_dials_no_loopback_address() {
     let (mut node, peer) = pair("127.0.0.1", &[]).await;
-    node.hears(&peer, vec![advert(&["/ip4/127.0.0.1/tcp/4101".to_owned()])]);
+    node.learn_from(&peer, vec![advert(&["/ip4/127.0.0.1/tcp/4101".to_owned()])]);
     assert!(node.event_loop.dialer.is_idle());
 }
 
@@ -119,10 +119,10 @@ async fn node_on_a_network_dials_no_loopback_address() {
 async fn informant_causes_ten_dials_and_target_one() {
     let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
     let same = || advert(&["/ip4/127.0.0.2/tcp/4101".to_owned()]);
-    node.hears(&peer, (0..100).map(|_| same()).collect());
+    node.learn_from(&peer, (0..100).map(|_| same()).collect());
     node.dials(1).await;
     let others = (3..100).map(|n| advert(&[format!("/ip4/127.0.0.{n}/tcp/4101")])).collect();
-    node.hears(&peer, others);
+    node.learn_from(&peer, others);
     node.dials(limits::NAMED_DIALS).await;
 }
 
@@ -131,10 +131,10 @@ async fn informant_causes_ten_dials_and_target_one() {
 async fn is_expelled(host: &str, again: bool) -> bool {
     let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
     let (key, informant) = (identity::ephemeral(), PeerId::random());
-    node.comes(informant, FAR, host);
-    node.admits(informant);
-    let here = ["/ip4/10.0.1.1/tcp/4101".to_owned()];
-    let [good, other] = [1, 2].map(|seq| advert_of(&key, seq, &here));
+    node.connect_from(informant, FAR, host);
+    node.admit(informant);
+    let addresses = ["/ip4/10.0.1.1/tcp/4101".to_owned()];
+    let [good, other] = [1, 2].map(|seq| advert_of(&key, seq, &addresses));
     let mut forged = good.clone();
     forged.signed = forged.signed.with_addresses_of(&other.signed);
     if again {
@@ -157,17 +157,17 @@ async fn dialled_at(kind: Kind) -> usize {
     let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
     let (key, informant) = (identity::ephemeral(), PeerId::random());
     let peer = key.public().to_peer_id();
-    node.comes(informant, FAR, "10.0.0.9");
-    node.admits(informant);
+    node.connect_from(informant, FAR, "10.0.0.9");
+    node.admit(informant);
     let target = node.event_loop.dialer.dials().add_peer(kind, peer, Vec::new()).unwrap();
     let mut count = 0;
     for n in 1..=50 {
-        let here = format!("/ip4/10.0.1.{n}/tcp/4101");
-        node.event_loop.learn(vec![advert_of(&key, n, std::slice::from_ref(&here))], informant);
+        let address = format!("/ip4/10.0.1.{n}/tcp/4101");
+        node.event_loop.learn(vec![advert_of(&key, n, std::slice::from_ref(&address))], informant);
         let EventLoop { dialer, exchange, listeners, shared, wires, .. } = &mut node.event_loop;
         let mut bounds = wires.bounds(listeners.lan(), exchange.leads());
         let named = dialer.better_addresses(kind, &peer, &bounds, shared);
-        assert_eq!(named, [here.parse().unwrap()]);
+        assert_eq!(named, [address.parse().unwrap()]);
         let (peer, expected) = (Some(peer), None);
         let mut attempt = Attempt { target, peer, expected, addresses: named };
         dialer.retain_affordable(&mut attempt, &mut bounds, shared);
@@ -187,25 +187,25 @@ async fn leads_do_not_prolong_the_dials_of_a_remembered_peer() {
     let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
     let (key, informant) = (identity::ephemeral(), PeerId::random());
     let peer = key.public().to_peer_id();
-    node.comes(informant, FAR, "10.0.0.9");
-    node.admits(informant);
+    node.connect_from(informant, FAR, "10.0.0.9");
+    node.admit(informant);
     let target = node.event_loop.dialer.dials().add_peer(Kind::Recalled, peer, Vec::new()).unwrap();
     for seq in 1..=u64::from(limits::RECALL_TRIES) {
-        let here = format!("/ip4/10.0.1.{seq}/tcp/4101");
-        node.event_loop.learn(vec![advert_of(&key, seq, &[here])], informant);
+        let address = format!("/ip4/10.0.1.{seq}/tcp/4101");
+        node.event_loop.learn(vec![advert_of(&key, seq, &[address])], informant);
         node.event_loop.dialer.dials().failed(target, 0.0);
     }
     assert!(!node.event_loop.dialer.dials().wants(&peer));
 }
 
-/// The addresses that a node believes of a peer that connects from `host` and claims `says`.
-async fn believed(ranges: &[&str], host: &str, says: &str) -> Vec<Multiaddr> {
+/// The addresses that a node believes of a peer that connects from `host` and claims `claimed`.
+async fn believed(ranges: &[&str], host: &str, claimed: &str) -> Vec<Multiaddr> {
     let mut node = Bench::in_ranges(96, ranges).await;
-    let heard = advert(&[says.to_owned()]);
-    let peer = heard.advert.peer;
-    node.comes(peer, FAR, host);
-    node.admits(peer);
-    node.event_loop.learn(vec![heard], peer);
+    let received = advert(&[claimed.to_owned()]);
+    let peer = received.advert.peer;
+    node.connect_from(peer, FAR, host);
+    node.admit(peer);
+    node.event_loop.learn(vec![received], peer);
     node.event_loop.shared.peers.get(&peer).unwrap().addresses.signed().cloned().collect()
 }
 
@@ -230,18 +230,18 @@ async fn no_packet_leaves_for_an_address_outside_the_ranges() {
     set_up_wire();
     let (mut node, peer) = pair("10.77.0.1", &[]).await;
     let before = packets_on_wire();
-    let known: Vec<HeardAdvert> = elsewhere()
+    let adverts: Vec<HeardAdvert> = elsewhere()
         // Without the addresses of this node's own network.
         .filter(|address| !address.starts_with("/ip4/10.77.0."))
         .map(|address| advert(&[address]))
         .collect();
-    for some in known.chunks(250) {
-        node.hears(&peer, some.to_vec());
+    for some in adverts.chunks(250) {
+        node.learn_from(&peer, some.to_vec());
     }
     assert!(node.event_loop.dialer.is_idle());
     assert_eq!(packets_on_wire(), before, "packets to other networks");
     // Check that the counter sees packets that leave by the same route.
-    node.hears(&peer, vec![advert(&["/ip4/10.77.0.99/tcp/4101".to_owned()])]);
+    node.learn_from(&peer, vec![advert(&["/ip4/10.77.0.99/tcp/4101".to_owned()])]);
     within(async {
         while packets_on_wire() == before {
             tokio::select! {
@@ -283,9 +283,9 @@ fn is_inside(test: &str) -> bool {
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/in-namespace.sh");
     let program = std::env::current_exe().unwrap();
-    let mut way = Command::new(script);
-    way.arg(program).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
-    let output = way.output().unwrap();
+    let mut command = Command::new(script);
+    command.arg(program).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
+    let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) {
         println!("not tested here: {errors}");

@@ -8,7 +8,7 @@ use crate::event_loop::{connection::Theirs, dialer::Rank, dials::Pending};
 
 impl Bench {
     /// Simulates an inbound connection from `host`.
-    pub(super) fn comes(&mut self, peer: PeerId, number: usize, host: &str) {
+    pub(super) fn connect_from(&mut self, peer: PeerId, number: usize, host: &str) {
         let local_addr = self.address();
         let send_back_addr = format!("/ip4/{host}/tcp/{number}").parse().unwrap();
         let endpoint = ConnectedPoint::Listener { local_addr, send_back_addr };
@@ -20,7 +20,7 @@ impl Bench {
     }
 
     /// Simulates an accepted hello on all connections of the peer.
-    pub(super) fn admits(&mut self, peer: PeerId) {
+    pub(super) fn admit(&mut self, peer: PeerId) {
         let known = self.event_loop.shared.peers.get_mut(&peer).unwrap();
         for connection in &mut known.connections {
             connection.theirs = Theirs::Admitted { seq: 1, advert: Advert::default() };
@@ -43,16 +43,16 @@ pub(super) const FAR: usize = 20_000;
 async fn peer_being_closed_gets_no_new_connection() {
     let mut bench = Bench::with(1).await;
     let peer = PeerId::random();
-    bench.comes(peer, FAR, "10.1.0.1");
+    bench.connect_from(peer, FAR, "10.1.0.1");
     bench.event_loop.close_peer(peer, "test".to_owned());
-    bench.comes(peer, FAR + 1, "10.1.0.1");
+    bench.connect_from(peer, FAR + 1, "10.1.0.1");
     assert_eq!(bench.connections_of(&peer), 1);
     bench.goes(peer, FAR + 1);
     bench.goes(peer, FAR);
     // The peer returns, and counts like any other.
-    bench.comes(peer, FAR + 2, "10.1.0.1");
+    bench.connect_from(peer, FAR + 2, "10.1.0.1");
     assert_eq!(bench.strangers(), 1);
-    bench.admits(peer);
+    bench.admit(peer);
     assert_eq!(bench.event_loop.shared.peers.admitted(), 1);
     assert!(!bench.ranks().may_admit(Rank::New));
 }
@@ -61,13 +61,13 @@ async fn peer_being_closed_gets_no_new_connection() {
 async fn displaced_stranger_cannot_stay_by_second_connection() {
     let mut bench = Bench::new().await;
     for n in 0..4 * limits::STRANGERS {
-        bench.comes(PeerId::random(), FAR + 2 * n, "10.1.0.1");
+        bench.connect_from(PeerId::random(), FAR + 2 * n, "10.1.0.1");
         let is_closing = |(peer, known): (&PeerId, &peers::Peer)| {
             known.is_closing().then(|| (*peer, known.connections[0].id))
         };
         let displaced = bench.event_loop.shared.peers.iter().find_map(is_closing);
         if let Some((peer, first)) = displaced {
-            bench.comes(peer, FAR + 2 * n + 1, "10.1.0.1");
+            bench.connect_from(peer, FAR + 2 * n + 1, "10.1.0.1");
             bench.event_loop.on_closed(peer, first, None);
         }
         for known in bench.event_loop.shared.peers.iter_mut().map(|(_, known)| known) {
@@ -164,8 +164,8 @@ async fn early_strangers_do_not_prevent_dials_of_known_peers() {
     let recalled = bench.event_loop.dialer.dials().recall(&remembered).unwrap();
     for n in 0..limits::MIN_DEGREE {
         let stranger = PeerId::random();
-        bench.comes(stranger, FAR + n, "10.1.0.1");
-        bench.admits(stranger);
+        bench.connect_from(stranger, FAR + n, "10.1.0.1");
+        bench.admit(stranger);
     }
     assert_eq!(bench.ranks().degree(Rank::New), limits::MIN_DEGREE);
     assert_eq!(bench.ranks().degree(Rank::Met), 0);
@@ -178,7 +178,7 @@ async fn early_strangers_do_not_prevent_dials_of_known_peers() {
 async fn peers_without_a_hello_do_not_count_as_connected() {
     let mut bench = Bench::with(96).await;
     for n in 0..limits::MIN_DEGREE {
-        bench.comes(PeerId::random(), FAR + n, "10.1.0.1");
+        bench.connect_from(PeerId::random(), FAR + n, "10.1.0.1");
     }
     assert_eq!(bench.ranks().degree(Rank::New), 0);
 }
