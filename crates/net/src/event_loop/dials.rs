@@ -76,8 +76,8 @@ pub(crate) struct Caller {
 /// All targets and dials.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
-    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::PERSISTENT_PEERS`] + [`limits::MDNS_PEERS`] +
-    /// [`limits::SOUGHT_PEERS`] + [`limits::REMEMBERED_PEERS`].
+    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::PERSISTENT_PEERS`] +
+    /// [`limits::MDNS_PEERS`] + [`limits::SOUGHT_PEERS`] + [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
     /// At most [`limits::TARGET_DIALS`] + [`limits::CALLER_DIALS`] + [`limits::OTHER_DIALS`].
     pending: FxHashMap<ConnectionId, Pending>,
@@ -316,8 +316,8 @@ impl Dials {
         self.targets.get(&id).map(|target| target.kind)
     }
 
-    /// Whether the configuration names `peer` or the address at which it was reached. A persistent peer
-    /// says less: every worker with a session is one.
+    /// Whether the configuration names `peer` or the address at which it was reached. A persistent
+    /// peer says less: every worker with a session is one.
     pub(crate) fn is_configured(&self, peer: &PeerId) -> bool {
         let is_it = |target: &Target| target.peer().as_ref() == Some(peer);
         self.targets.values().any(|target| target.kind == Kind::Configured && is_it(target))

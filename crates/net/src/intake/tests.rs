@@ -102,16 +102,16 @@ fn tcp_and_quic_have_separate_pools() {
 fn dropped_places_are_freed_and_displaced_ones_bounded() {
     let (intake, crowd) = crowded();
     drop(crowd);
-    let (mut admitted, mut kept) = (0, Vec::new());
+    let (mut admitted, mut places) = (0, Vec::new());
     // No displaced connection is closed.
     for n in 0..10 * limits::PENDING_INBOUND {
         if let Some(place) = admit(&intake, "10.0.1.9", n) {
             admitted += 1;
-            kept.push(place);
+            places.push(place);
         }
     }
     assert_eq!(admitted, 2 * limits::PENDING_INBOUND);
-    kept.clear();
+    places.clear();
     assert!(admit(&intake, "10.0.1.9", 0).is_some());
 }
 

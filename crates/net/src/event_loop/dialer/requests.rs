@@ -90,8 +90,8 @@ impl Dialer {
         }
     }
 
-    /// Sets the peers that tasks wait for: they are looked up and dialled like persistent ones. At most
-    /// [`limits::SOUGHT_PEERS`] count.
+    /// Sets the peers that tasks wait for: they are looked up and dialled like persistent ones. At
+    /// most [`limits::SOUGHT_PEERS`] count.
     pub(crate) fn on_seek(&mut self, peers: &[PeerId], local: &Local) -> Vec<Action> {
         for gone in self.dials.peers_of(Kind::Sought) {
             if !peers.contains(&gone) {

@@ -64,8 +64,8 @@ impl Dht {
         self.started
     }
 
-    /// Kademlia has added another node to its table: schedules to publish the capabilities there too, at most once
-    /// per [`limits::KAD_PROVIDE_PAUSE`].
+    /// Kademlia has added another node to its table: schedules to publish the capabilities there
+    /// too, at most once per [`limits::KAD_PROVIDE_PAUSE`].
     pub(crate) fn on_node_added(&mut self, local: &Local) -> Option<Action> {
         if !self.started || self.due || local.offer.advert.capabilities.is_empty() {
             return None;
@@ -110,8 +110,8 @@ impl Dht {
     /// keys.
     pub(crate) fn take_old_records(&mut self, peer: &PeerId) -> Vec<kad::RecordKey> {
         let mut old = Vec::new();
-        if let Some(kept) = self.records.get_mut(peer) {
-            kept.retain(|key, renewed| {
+        if let Some(records) = self.records.get_mut(peer) {
+            records.retain(|key, renewed| {
                 let is_fresh = renewed.elapsed() < limits::KAD_RECORD_LIFE;
                 if !is_fresh {
                     old.push(key.clone());
@@ -124,9 +124,9 @@ impl Dht {
 
     /// Whether a record of a peer may be kept: it is known already, or the peer has room for more.
     pub(crate) fn has_room(&self, peer: &PeerId, key: &kad::RecordKey) -> bool {
-        let kept = self.records.get(peer);
-        let is_known = kept.is_some_and(|keys| keys.contains_key(key));
-        let is_full = kept.is_some_and(|keys| keys.len() >= limits::KAD_RECORDS_PER_PEER);
+        let records = self.records.get(peer);
+        let is_known = records.is_some_and(|keys| keys.contains_key(key));
+        let is_full = records.is_some_and(|keys| keys.len() >= limits::KAD_RECORDS_PER_PEER);
         is_known || !is_full
     }
 
