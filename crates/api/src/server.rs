@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::connection::Place;
+use self::connection::ConnectionKind;
 use crate::{
     limits,
     socket::{self, BindError, Socket},
@@ -102,16 +102,16 @@ impl Server {
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((stream, _)) => {
-                    let (permit, app, place) = match Arc::clone(&free).try_acquire_owned() {
-                        Ok(permit) => (Ok(permit), app.clone(), Place::Open),
+                    let (permit, app, kind) = match Arc::clone(&free).try_acquire_owned() {
+                        Ok(permit) => (Ok(permit), app.clone(), ConnectionKind::Open),
                         Err(_) => {
                             let permit = Arc::clone(&reserved).try_acquire_owned();
-                            (permit, reserved_app.clone(), Place::Reserved)
+                            (permit, reserved_app.clone(), ConnectionKind::Reserved)
                         }
                     };
                     let stop = stop.clone();
                     connections.spawn(async move {
-                        connection::serve(stream, app, place, stop).await;
+                        connection::serve(stream, app, kind, stop).await;
                         drop(permit);
                     });
                 }

@@ -23,8 +23,8 @@ impl Home {
     /// # Errors
     ///
     /// The path is invalid; or no home was chosen, and the user has no home directory.
-    pub(crate) fn of(asked: Option<&Path>) -> Result<Self, Failure> {
-        match asked {
+    pub(crate) fn of(chosen: Option<&Path>) -> Result<Self, Failure> {
+        match chosen {
             Some(path) if path.as_os_str().is_empty() => Err(Failure::usage(
                 "--home: must not be empty",
             )

@@ -83,8 +83,8 @@ impl GroupHandle {
     async fn last_open(&self) -> Result<Option<TaskId>, TaskError> {
         let (id, mut below) = (self.id, u32::MAX);
         loop {
-            let asked = self.manager.node().ask(|answer| Question::LastOpen { id, below, answer });
-            match asked.await.map_err(|_| TaskError::Stopped)? {
+            let answer = self.manager.node().ask(|answer| Question::LastOpen { id, below, answer });
+            match answer.await.map_err(|_| TaskError::Stopped)? {
                 Ok(found) => return Ok(found),
                 Err(further) => below = further,
             }
@@ -173,8 +173,8 @@ impl GroupHandle {
             max_fails: view.max_fails,
         };
         while let Some(from) = next {
-            let asked = self.manager.node().ask(|answer| Question::Failures { id, from, answer });
-            let (found, further) = asked.await?;
+            let answer = self.manager.node().ask(|answer| Question::Failures { id, from, answer });
+            let (found, further) = answer.await?;
             // A member whose record is damaged cannot be submitted again.
             let found = self.manager.node().resolved(found, |task| task.again(TaskId::new()));
             for (task, of_task) in found.await?.into_iter().flatten() {

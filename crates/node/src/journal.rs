@@ -93,14 +93,14 @@ impl Journal {
         clock: Clock,
         recovery: Recovery,
     ) -> Result<(Self, Ledger), JournalError> {
-        let (work, asked) = blocking::sync_channel(WORK);
+        let (work, requests) = blocking::sync_channel(WORK);
         let (committed, done) = mpsc::channel(1);
         let (opened, ledger) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
         let (closing, copying) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
         let is_copying = Arc::clone(&copying);
-        let (jobs, jobs_asked) = blocking::sync_channel(archive::JOBS);
+        let (jobs, job_queue) = blocking::sync_channel(archive::JOBS);
         let (moved, moves) = blocking::sync_channel(archive::MOVES);
         let of_writer = jobs.clone();
         let run = move || match read(&dir, owner, clock, &recovery) {
@@ -125,7 +125,7 @@ impl Journal {
                 writer.reserve();
                 // The caller may have dropped its receiver.
                 if opened.send(Ok((ledger, archive))).is_ok() {
-                    writer.run(&asked, &committed);
+                    writer.run(&requests, &committed);
                 }
                 // Before `committed`: its end tells the driver that the file is closed.
                 drop(writer);
@@ -137,7 +137,7 @@ impl Journal {
         let thread = thread::Builder::new().name("meshwork-journal".to_owned());
         thread.spawn(run).map_err(JournalError::Thread)?;
         let (ledger, archive) = ledger.await.map_err(|_| JournalError::Stopped)??;
-        let archiver = Archiver::start(archive, (jobs, jobs_asked), moved)?;
+        let archiver = Archiver::start(archive, (jobs, job_queue), moved)?;
         let journal = Self {
             work,
             copying,

@@ -216,12 +216,12 @@ impl Probes {
 
     /// Time that the driver takes to answer a call.
     async fn driver_lag(&self) -> Result<Duration, Stopped> {
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let (reply, answer) = oneshot::channel();
         let calls = self.calls.upgrade().ok_or(Stopped)?;
         calls.send(Call::Ask(Question::Echo(reply))).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)?;
-        Ok(asked.elapsed())
+        Ok(sent_at.elapsed())
     }
 
     async fn report(

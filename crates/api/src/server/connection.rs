@@ -43,7 +43,7 @@ use crate::{
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ConnectionKind {
     /// Any number of requests.
     Open,
     /// One request, with a short timeout for its headers.
@@ -51,7 +51,12 @@ pub(super) enum Place {
 }
 
 /// Serves a connection until one side closes it, or the client is too slow.
-pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: CancellationToken) {
+pub(super) async fn serve(
+    stream: UnixStream,
+    app: Router,
+    kind: ConnectionKind,
+    stop: CancellationToken,
+) {
     let answering = Arc::new(AtomicBool::new(false));
     let stream = Stream::new(stream, Arc::clone(&answering));
     let app = TowerToHyperService::new(app);
@@ -63,9 +68,9 @@ pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: C
             Ok::<_, Infallible>(answer.map(|body| Marked { body, answering: mark }))
         }
     });
-    let (keeps, header) = match place {
-        Place::Open => (true, limits::HEADER_TIMEOUT),
-        Place::Reserved => (false, limits::RESERVED_HEADER_TIMEOUT),
+    let (keeps, header) = match kind {
+        ConnectionKind::Open => (true, limits::HEADER_TIMEOUT),
+        ConnectionKind::Reserved => (false, limits::RESERVED_HEADER_TIMEOUT),
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

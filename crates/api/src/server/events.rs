@@ -69,13 +69,13 @@ enum Ask {
 
 /// Creates the events of `manager`. The keeper subscribes to them when the first reader joins.
 pub(super) fn events(manager: NetworkManager) -> (Events, Keeper) {
-    let (asks, asked) = mpsc::channel(limits::EVENT_ASKS);
+    let (asks, requests) = mpsc::channel(limits::EVENT_ASKS);
     let mut checks = tokio::time::interval(limits::EVENT_GRACE);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ring = Ring::new(meshwork_node::time_of_day());
     let keeper = Keeper {
         manager,
-        asks: asked,
+        asks: requests,
         newest: watch::Sender::new(ring.newest()),
         ring,
         subscription: None,

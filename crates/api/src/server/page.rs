@@ -9,14 +9,14 @@ use crate::types::{List, Problem};
 #[cfg(test)]
 mod tests;
 
-/// The length of a page: `asked`, but at most `most`. The rest of the list follows on the next
+/// The length of a page: `requested`, but at most `most`. The rest of the list follows on the next
 /// pages.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-pub(super) fn limit(asked: Option<usize>, most: usize) -> Result<usize, Problem> {
-    match asked {
+pub(super) fn limit(requested: Option<usize>, most: usize) -> Result<usize, Problem> {
+    match requested {
         Some(0) => Err(Problem::bad_request("limit: must be at least 1")
             .with_hint(format!("omit it to list up to {most}"))),
-        asked => Ok(asked.map_or(most, |asked| asked.min(most))),
+        requested => Ok(requested.map_or(most, |requested| requested.min(most))),
     }
 }
 

@@ -102,7 +102,8 @@ pub(super) fn routers(
         .merge(limited(waits(), &waiting))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    let reserved = reserved.fallback(no_place).method_not_allowed_fallback(no_place);
+    let reserved =
+        reserved.fallback(too_many_connections).method_not_allowed_fallback(too_many_connections);
     // The reserved connections do not wait for tasks.
     let reserved_cx = Context { polls: Arc::new(Semaphore::new(0)), ..cx.clone() };
     let ready = |routes: Router<Context>, cx| {
@@ -172,7 +173,7 @@ fn limited(routes: Router<Context>, limiter: &Arc<Limiter>) -> Router<Context> {
     routes.route_layer(middleware::from_fn_with_state(Arc::clone(limiter), rates::limit))
 }
 
-async fn no_place() -> Problem {
+async fn too_many_connections() -> Problem {
     busy(format!("{} connections are already open", limits::CONNECTIONS))
 }
 

@@ -26,7 +26,7 @@ struct Fixture {
     _home: tempfile::TempDir,
     path: PathBuf,
     client: Client,
-    asked: mpsc::Receiver<Duration>,
+    stop_requests: mpsc::Receiver<Duration>,
     stop: CancellationToken,
     server: JoinHandle<()>,
     manager: NetworkManager,
@@ -42,10 +42,10 @@ impl Fixture {
         let path = home.path().join("api.sock");
         let server = with(Server::bind(&path).unwrap());
         let stop = CancellationToken::new();
-        let (asks, asked) = mpsc::channel(1);
-        let server = tokio::spawn(server.serve(manager.clone(), asks, stop.clone()));
+        let (stop_sender, stop_requests) = mpsc::channel(1);
+        let server = tokio::spawn(server.serve(manager.clone(), stop_sender, stop.clone()));
         let client = Client::new(&path);
-        Self { _home: home, path, client, asked, stop, server, manager }
+        Self { _home: home, path, client, stop_requests, stop, server, manager }
     }
 
     /// A server of a node that never starts: enough for requests that are refused at once.
@@ -234,16 +234,16 @@ async fn shutdown_is_answered_before_the_node_stops() {
     let answer = server.client.shutdown(false).await.unwrap();
     let grace = server.manager.config().tasks.stop_grace;
     assert_eq!((answer.held, u128::from(answer.grace_ms)), (0, grace.as_millis()));
-    assert_eq!(server.asked.recv().await, Some(grace));
+    assert_eq!(server.stop_requests.recv().await, Some(grace));
     assert_eq!(server.client.shutdown(true).await.unwrap().grace_ms, 0);
-    assert_eq!(server.asked.recv().await, Some(Duration::ZERO));
+    assert_eq!(server.stop_requests.recv().await, Some(Duration::ZERO));
     let longer = r#"{"grace_ms":18446744073709551615}"#;
     let request = format!(
         "POST /v1/shutdown HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{longer}",
         longer.len()
     );
     server.exchange(&request).await;
-    assert_eq!(server.asked.recv().await, Some(grace), "at most the configured grace");
+    assert_eq!(server.stop_requests.recv().await, Some(grace), "at most the configured grace");
     server.end().await;
 }
 
@@ -269,9 +269,9 @@ async fn stop_ends_waiting_requests() {
     let task = Task::new("debug/sleep").unwrap().with_param("ms", 3_600_000);
     let handle = server.manager.distribute_task(task, Vec::new()).await.unwrap();
     let (client, id) = (server.client.clone(), handle.id().to_string());
-    let asked = id.clone();
+    let awaited_id = id.clone();
     let waiting =
-        tokio::spawn(async move { client.wait(vec![asked], Duration::from_secs(60)).await });
+        tokio::spawn(async move { client.wait(vec![awaited_id], Duration::from_secs(60)).await });
     // Once this is answered, the earlier request was read, or soon will be.
     server.client.node().await.unwrap();
     server.stop.cancel();

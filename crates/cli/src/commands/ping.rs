@@ -43,7 +43,7 @@ async fn ask(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for _ in 0..args.count {
         ticks.tick().await;
-        times.asked += 1;
+        times.sent += 1;
         match client.ping(&args.peer).await {
             Ok(pong) => {
                 times.add(pong.round_trip_us);
@@ -75,7 +75,7 @@ fn line(pong: &PingAnswer) -> String {
 /// Counts and round-trip times, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Times {
-    asked: u32,
+    sent: u32,
     answered: u32,
     least: u64,
     most: u64,
@@ -92,7 +92,7 @@ impl Times {
     }
 
     fn summary(&self) -> String {
-        let counts = format!("{} sent, {} received", self.asked, self.answered);
+        let counts = format!("{} sent, {} received", self.sent, self.answered);
         let Some(mean) = self.sum.checked_div(u64::from(self.answered)) else { return counts };
         let [least, mean, most] =
             [self.least, mean, self.most].map(|micros| format!("{:.1}", micros as f64 / 1_000.0));

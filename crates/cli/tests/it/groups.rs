@@ -109,8 +109,8 @@ fn max_fails_stops_a_group_and_retry_repeats_failed_members() {
     let id = submitted(&node.ask(&["submit", "--each-line", &path, "text/upper"]));
     let waited = node.ask(&["wait", &id, "--results"]);
     assert_eq!((waited.code, waited.stdout.as_str()), (1, "GOOD\n\nFINE\n\n"));
-    for said in ["line 2 is empty: task", "2 succeeded, 2 failed", "meshwork task retry"] {
-        assert!(waited.stderr.contains(said), "{said}: {}", waited.stderr);
+    for words in ["line 2 is empty: task", "2 succeeded, 2 failed", "meshwork task retry"] {
+        assert!(waited.stderr.contains(words), "{words}: {}", waited.stderr);
     }
     assert_eq!(node.ask(&["wait", &id, "--ok-if-failed"]).code, 0);
     let retried = submitted(&node.ask(&["task", "retry", &id]));
@@ -168,15 +168,15 @@ fn a_group_is_cancelled_explained_and_listed() {
     assert!(listed.starts_with(&format!("{id}\trunning\t500\t")), "{listed}");
     let explained = node.ask(&["task", "explain", short]);
     assert_eq!(explained.code, 0, "{explained:?}");
-    for said in [" RUNNING ", "500 tasks", " of debug/sleep: every worker that can run it is busy"]
+    for words in [" RUNNING ", "500 tasks", " of debug/sleep: every worker that can run it is busy"]
     {
-        assert!(explained.stdout.contains(said), "{said}: {}", explained.stdout);
+        assert!(explained.stdout.contains(words), "{words}: {}", explained.stdout);
     }
     let alone = submitted(&node.ask(&["submit", "debug/sleep", "-p", "ms=600000"]));
     let cancelled = node.ask(&["task", "cancel", &id, &alone, "--reason", "no need"]);
     assert_eq!(cancelled.code, 0, "{cancelled:?}");
-    for said in [&format!("group {short}, cancelled: 500 cancelled"), "is cancelled"] {
-        assert!(cancelled.stderr.contains(said), "{said}: {cancelled:?}");
+    for words in [&format!("group {short}, cancelled: 500 cancelled"), "is cancelled"] {
+        assert!(cancelled.stderr.contains(words), "{words}: {cancelled:?}");
     }
     assert_eq!(node.ask(&["task", "show", &alone, "--json"]).json()["state"], "cancelled");
     let waited = node.ask(&["wait", &id]);

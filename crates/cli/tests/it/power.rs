@@ -80,9 +80,9 @@ fn submit(socket: &Path, over: &AtomicBool, accepted: &mpsc::SyncSender<()>) -> 
         while !over.load(Ordering::Relaxed) {
             let mut spec = TaskSpec::new("text/upper");
             spec.input = Some(Payload::of(Bytes::from(vec![b'x'; 500])));
-            let asked =
+            let submission =
                 tokio::time::timeout(Duration::from_secs(2), client.submit(&spec, Duration::ZERO));
-            let Ok(Ok(task)) = asked.await else { break };
+            let Ok(Ok(task)) = submission.await else { break };
             ids.push(task.id);
             accepted.try_send(()).ok();
         }

@@ -40,7 +40,7 @@ fn only_errors_that_may_pass_by_themselves_are_retryable() {
 fn failed_request_to_a_peer_keeps_its_code() {
     let peer = PeerId::random();
     let after = Duration::from_secs(5);
-    for (asked, code) in [
+    for (ask_error, code) in [
         (AskError::NotReady, "connection"),
         (AskError::Refused(Reason::NotFound), "not_found"),
         (AskError::Broken("cpus: 1e9".to_owned()), "protocol"),
@@ -48,8 +48,8 @@ fn failed_request_to_a_peer_keeps_its_code() {
         (AskError::Busy, "busy"),
         (AskError::Closed(NetClosed), "internal"),
     ] {
-        let retryable = asked.is_retryable();
-        let error = NetworkError::of_ask(asked, peer, "an echo");
+        let retryable = ask_error.is_retryable();
+        let error = NetworkError::of_ask(ask_error, peer, "an echo");
         assert_eq!((error.code(), error.is_retryable()), (code, retryable), "{error:?}");
     }
 }

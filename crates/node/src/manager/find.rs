@@ -60,12 +60,12 @@ impl NetworkManager {
 
 async fn find(node: &Node, selector: &str) -> Result<Found, FindError> {
     let stopped = |_: NetworkError| FindError::Stopped;
-    let asked = selector.to_owned();
-    let asked = node.ask(|answer| Question::Search { selector: asked, answer });
-    let mut search = asked.await.map_err(stopped)?;
+    let text = selector.to_owned();
+    let answer = node.ask(|answer| Question::Search { selector: text, answer });
+    let mut search = answer.await.map_err(stopped)?;
     while !search.is_over() {
-        let asked = node.ask(|answer| Question::ContinueSearch { search, answer });
-        search = asked.await.map_err(stopped)?;
+        let answer = node.ask(|answer| Question::ContinueSearch { search, answer });
+        search = answer.await.map_err(stopped)?;
     }
     match search.found() {
         Some((found, 0)) => Ok(found),

@@ -15,9 +15,9 @@ impl NetworkManager {
     ///
     /// The node is not running.
     pub async fn get_peers(&self) -> Result<Vec<PeerInfo>, NetworkError> {
-        let known = self.node.net()?.peers();
-        let asked = known.iter().map(|status| status.peer).collect();
-        let loads = self.node.ask(|answer| Question::Loads { peers: asked, answer }).await?;
+        let statuses = self.node.net()?.peers();
+        let ids = statuses.iter().map(|status| status.peer).collect();
+        let loads = self.node.ask(|answer| Question::Loads { peers: ids, answer }).await?;
         peers(&self.node, |peer| loads.get(peer).copied().unwrap_or_default())
     }
 

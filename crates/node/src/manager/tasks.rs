@@ -115,20 +115,20 @@ impl NetworkManager {
         let TaskQuery { states, handler, group, mut after, limit } = filter;
         let most = if limit == 0 { LISTED } else { limit };
         let mut found: Vec<TaskView> = Vec::new();
-        let mut asked = 0;
+        let mut listed = 0;
         loop {
             let (states, handler) = (states.clone(), handler.clone());
-            let limit = (most - asked).min(LISTED);
+            let limit = (most - listed).min(LISTED);
             let query = TaskQuery { states, handler, group, after, limit };
             let page = self.node.ask(|answer| Question::Tasks { query, answer }).await?;
             let is_last = page.len() < limit;
-            asked += page.len();
+            listed += page.len();
             after = page.last().map(|task| match task {
                 Known::Here(task) => (task.submitted, task.id),
                 Known::Archived { id, submitted, .. } => (*submitted, *id),
             });
             found.extend(self.node.shown(page).await?.into_iter().flatten());
-            if is_last || asked == most {
+            if is_last || listed == most {
                 return Ok(found);
             }
         }

@@ -160,8 +160,8 @@ async fn protocol_timeout_bounds_an_answer() {
     let node = TestNode::configured(NetworkConfig { protocol_timeout, ..loopback() }).await;
     // It supports only the hello and task protocols.
     let mute = Hostile::worker(&node, 1, &[]).await;
-    let asked = within("an answer", node.manager().ping(mute.id())).await;
-    let after = match asked.unwrap_err() {
+    let answer = within("an answer", node.manager().ping(mute.id())).await;
+    let after = match answer.unwrap_err() {
         NetworkError::TimeoutError { after, .. } => after,
         other => panic!("{other:?}"),
     };
@@ -367,9 +367,9 @@ async fn heartbeat_sets_the_rate_of_a_workers_reports() {
     batch.assignments[0].params.insert("ms".to_owned(), "3600000".to_owned());
     session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
     within("heartbeats", async {
-        let mut heard = 0;
-        while heard < OFTEN {
-            heard += usize::from(is_heartbeat(&mut session).await);
+        let mut heartbeats = 0;
+        while heartbeats < OFTEN {
+            heartbeats += usize::from(is_heartbeat(&mut session).await);
         }
     })
     .await;

@@ -189,11 +189,11 @@ async fn unread_answers_are_bounded() {
     victim.shutdown().await;
 }
 
-/// Reads the answers to `asked` assignments of 1 MiB. Returns the number of results; the other
+/// Reads the answers to so many assignments of 1 MiB. Returns the number of results; the other
 /// answers are `busy`.
-async fn answers(session: &mut Channel, asked: usize) -> usize {
+async fn answers(session: &mut Channel, assignments: usize) -> usize {
     let (mut results, mut refused) = (0, 0);
-    while results + refused < asked {
+    while results + refused < assignments {
         let frame = session.recv::<ToOwner>().await.expect("the session lives");
         match frame.kind {
             Some(to_owner::Kind::Result(batch)) => {

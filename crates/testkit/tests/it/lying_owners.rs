@@ -47,7 +47,7 @@ async fn attempts_of_other_owners_are_unknown() {
             // Its own attempt with the same epoch is a separate one.
             let batch = AssignBatch::one(epoch.number, "debug/echo", "mine");
             session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
-            while !matches!(heard(&mut session).await, to_owner::Kind::Result(_)) {}
+            while !matches!(next_frame(&mut session).await, to_owner::Kind::Result(_)) {}
         })
         .await;
 
@@ -61,14 +61,14 @@ async fn attempts_of_other_owners_are_unknown() {
 }
 
 /// The next frame from the worker.
-async fn heard(session: &mut Channel) -> to_owner::Kind {
+async fn next_frame(session: &mut Channel) -> to_owner::Kind {
     session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")
 }
 
 /// The next refusal: its attempt and its code. Only credit may come before it.
 async fn refusal(session: &mut Channel) -> (Option<Epoch>, i32) {
     loop {
-        match heard(session).await {
+        match next_frame(session).await {
             to_owner::Kind::Refused(refused) => {
                 return (refused.epoch, refused.reason.expect("a reason").code);
             }

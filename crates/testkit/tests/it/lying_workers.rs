@@ -125,7 +125,7 @@ async fn a_malformed_answer_ends_the_connection() {
 async fn first_order(session: &mut Channel) -> Epoch {
     say(session, to_owner::Kind::Credit(Credit::some())).await;
     loop {
-        if let to_worker::Kind::Assign(batch) = heard(session).await {
+        if let to_worker::Kind::Assign(batch) = next_frame(session).await {
             let number = batch.assignments[0].delta.cast_unsigned();
             return Epoch { boot: batch.boot, number };
         }
@@ -134,19 +134,19 @@ async fn first_order(session: &mut Channel) -> Epoch {
 
 /// Receives `count` acknowledgements of this attempt.
 async fn acknowledged(session: &mut Channel, number: u64, count: usize) {
-    let mut seen = 0;
-    while seen < count {
-        match heard(session).await {
+    let mut acknowledgements = 0;
+    while acknowledgements < count {
+        match next_frame(session).await {
             to_worker::Kind::Ack(list) => {
                 assert!(list.numbers().all(|acknowledged| acknowledged == number), "{list:?}");
-                seen += list.deltas.len();
+                acknowledgements += list.deltas.len();
             }
             // The answer to the acceptance that came too late.
             to_worker::Kind::Cancel(_) => {}
             other => panic!("not an acknowledgement: {other:?}"),
         }
     }
-    assert_eq!(seen, count);
+    assert_eq!(acknowledgements, count);
 }
 
 async fn say(session: &mut Channel, kind: to_owner::Kind) {
@@ -154,7 +154,7 @@ async fn say(session: &mut Channel, kind: to_owner::Kind) {
 }
 
 /// The next frame from the owner.
-async fn heard(session: &mut Channel) -> to_worker::Kind {
+async fn next_frame(session: &mut Channel) -> to_worker::Kind {
     session.recv::<ToWorker>().await.expect("the session lives").kind.expect("a kind known here")
 }
 

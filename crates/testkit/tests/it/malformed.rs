@@ -110,7 +110,7 @@ async fn partial_message_does_not_count() {
             // A broken connection is not an offence, so the same peer may continue.
             let mut session = hostile.granted_session().await;
             session.write(&whole).await.unwrap();
-            while !matches!(heard(&mut session).await, to_owner::Kind::Accepted(_)) {}
+            while !matches!(next_frame(&mut session).await, to_owner::Kind::Accepted(_)) {}
             session.write(&half_bad).await.unwrap();
             hostile.closed().await;
         })
@@ -151,14 +151,14 @@ async fn a_kind_of_a_later_version_is_answered() {
 }
 
 /// The next frame from the worker.
-async fn heard(session: &mut Channel) -> to_owner::Kind {
+async fn next_frame(session: &mut Channel) -> to_owner::Kind {
     session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")
 }
 
 /// The unknown kind that the worker reports next.
 async fn unsupported(session: &mut Channel) -> u32 {
     loop {
-        if let to_owner::Kind::Unsupported(unknown) = heard(session).await {
+        if let to_owner::Kind::Unsupported(unknown) = next_frame(session).await {
             return unknown.kind;
         }
     }
@@ -167,7 +167,7 @@ async fn unsupported(session: &mut Channel) -> u32 {
 /// The next result: its attempt, and its output.
 async fn result_of(session: &mut Channel) -> (u64, Vec<u8>) {
     loop {
-        if let to_owner::Kind::Result(batch) = heard(session).await {
+        if let to_owner::Kind::Result(batch) = next_frame(session).await {
             let result = &batch.results[0];
             let Some(End::Output(output)) = &result.end else { panic!("{result:?}") };
             return (result.delta.cast_unsigned(), output.to_vec());

@@ -89,14 +89,14 @@ async fn all_five_messages_cross_and_are_seen() {
     let query = PeerQuery { capability: Some("gpu".to_owned()), ..PeerQuery::default() };
     let discovery = late.manager().discovery_protocol();
     assert!(discovery.find_peers(query).await.unwrap().is_empty());
-    let asked = message(&mut at_owner, |message| match message {
+    let request = message(&mut at_owner, |message| match message {
         NetworkMessage::PeerDiscovery { known_peers, query: Some(query) } => {
             Some((known_peers.first()?.peer_id, query.capability.clone()))
         }
         _ => None,
     })
     .await;
-    assert_eq!(asked, (late.id(), Some("gpu".to_owned())));
+    assert_eq!(request, (late.id(), Some("gpu".to_owned())));
     late.shutdown().await;
     net.shutdown().await;
 }
@@ -231,8 +231,8 @@ async fn peer_is_blamed_at_once_for_an_invalid_answer() {
             }
         }
     };
-    let (asked, _link) = tokio::join!(resources.get_peer_resources(peer), lie);
-    let error = asked.unwrap_err();
+    let (answer, _link) = tokio::join!(resources.get_peer_resources(peer), lie);
+    let error = answer.unwrap_err();
     assert!(matches!(&error, NetworkError::ProtocolError(_)), "{error:?}");
     assert_eq!((error.blames_peer(), error.code()), (Some(peer), "protocol"));
     assert!(!error.is_retryable() && error.to_string().contains("cpus"), "{error}");
@@ -250,8 +250,8 @@ async fn peer_is_blamed_at_once_for_an_invalid_answer() {
         link.write(&[2, 0xff, 0xff]).await.unwrap();
         link
     };
-    let (asked, _link) = tokio::join!(node.manager().ping(peer), babble);
-    let error = asked.unwrap_err();
+    let (answer, _link) = tokio::join!(node.manager().ping(peer), babble);
+    let error = answer.unwrap_err();
     assert!(matches!(&error, NetworkError::ProtocolError(_)), "{error:?}");
     assert_eq!(error.blames_peer(), Some(peer));
     node.gone(peer).await;

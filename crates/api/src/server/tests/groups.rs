@@ -31,17 +31,17 @@ async fn members_of_every_form_run_with_results_in_order() {
         results.items.into_iter().map(|member| member.output).collect()
     };
     let text = |text: &str| Some(Payload::Text(text.to_owned()));
-    let said = outputs(batch("text/upper", lines(&["a", "b"]))).await;
-    assert_eq!(said, [text("A"), text("B")]);
+    let texts = outputs(batch("text/upper", lines(&["a", "b"]))).await;
+    assert_eq!(texts, [text("A"), text("B")]);
     let range = RangeSpec { from: 3, to: 9, step: 3 };
-    let said = outputs(batch("debug/echo", BatchMembers::Range(range))).await;
-    assert_eq!(said, [text("3"), text("6"), text("9")]);
+    let texts = outputs(batch("debug/echo", BatchMembers::Range(range))).await;
+    assert_eq!(texts, [text("3"), text("6"), text("9")]);
     let mut templated = batch("debug/echo", BatchMembers::Range(range));
     templated.task.input = text("{index}/{index}");
     assert_eq!(outputs(templated.clone()).await, [text("3/3"), text("6/6"), text("9/9")]);
     templated.task.input = Some(Payload::Base64(Bytes::from_static(b"{\"i\":\"{index}\"}")));
-    let said = ["{\"i\":\"3\"}", "{\"i\":\"6\"}", "{\"i\":\"9\"}"].map(text);
-    assert_eq!(outputs(templated).await, said);
+    let expected = ["{\"i\":\"3\"}", "{\"i\":\"6\"}", "{\"i\":\"9\"}"].map(text);
+    assert_eq!(outputs(templated).await, expected);
     let raw = Payload::Base64(Bytes::from_static(b"\xff"));
     let item = MemberSpec { input: Some(raw.clone()), ..MemberSpec::default() };
     assert_eq!(outputs(batch("debug/echo", BatchMembers::Items(vec![item]))).await, [Some(raw)]);

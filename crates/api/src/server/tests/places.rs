@@ -29,7 +29,7 @@ async fn all_open(server: &Fixture) -> Vec<UnixStream> {
 }
 
 #[tokio::test]
-async fn cancel_succeeds_while_all_waiting_places_are_taken() {
+async fn cancel_succeeds_while_all_wait_permits_are_taken() {
     let server = Fixture::running().await;
     let id = long(&server).await.to_string();
     let mut waiting = JoinSet::new();
@@ -38,7 +38,7 @@ async fn cancel_succeeds_while_all_waiting_places_are_taken() {
         waiting.spawn(async move {
             loop {
                 match client.wait(vec![id.clone()], limits::LONG_POLL).await {
-                    // The probe below took this place first.
+                    // The probe below took this permit first.
                     Err(error) if *error.code() == BUSY => tokio::task::yield_now().await,
                     answer => return answer,
                 }
@@ -89,7 +89,7 @@ async fn reserved_connections_serve_status_and_stop() {
     assert!(answer(&server, wait).await.starts_with("HTTP/1.1 503"));
     assert_eq!(server.client.cancel(&id, "enough").await.unwrap().state, "cancelled".into());
     assert_eq!(server.client.shutdown(true).await.unwrap().grace_ms, 0);
-    assert_eq!(server.asked.recv().await, Some(Duration::ZERO));
+    assert_eq!(server.stop_requests.recv().await, Some(Duration::ZERO));
     drop((open, silent));
     while server.client.handlers().await.is_err() {
         tokio::task::yield_now().await;

@@ -81,7 +81,7 @@ fn every_known_field_of_a_peer_is_shown() {
 
 #[test]
 fn trust_names_allowed_tasks_in_each_direction() {
-    let said = |trusted, accepts: &[&str], offers: Option<&[&str]>| {
+    let text = |trusted, accepts: &[&str], offers: Option<&[&str]>| {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let answer = TrustAnswer {
             peer_id: String::new(),
@@ -93,27 +93,27 @@ fn trust_names_allowed_tasks_in_each_direction() {
         };
         consequence(&answer, "12D3KooWant")
     };
-    for (said, expected) in [
+    for (output, expected) in [
         (
-            said(true, &["text"], Some(&["text", "demo"])),
+            text(true, &["text"], Some(&["text", "demo"])),
             "is trusted: its text tasks may run here, and text, demo tasks of this node may run there",
         ),
         (
-            said(true, &["text"], Some(&[])),
+            text(true, &["text"], Some(&[])),
             "is trusted: its text tasks may run here, and it accepts no tasks of this node yet; run \
              there: meshwork peers trust 12D3KooWant",
         ),
         (
-            said(true, &[], None),
+            text(true, &[], None),
             "is trusted: its tasks do not run here, and this node connects to it when it is found; \
              then it reports whether it accepts tasks of this node",
         ),
         (
-            said(false, &["text"], None),
+            text(false, &["text"], None),
             "is not trusted: its text tasks still run here (the policy accepts anyone), and tasks of \
              this node go there with --on only",
         ),
     ] {
-        assert_eq!(said, expected);
+        assert_eq!(output, expected);
     }
 }

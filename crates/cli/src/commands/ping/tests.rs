@@ -17,7 +17,7 @@ fn answer_shows_path_and_round_trip() {
 fn summary_counts_requests_and_answers() {
     let mut times = Times::default();
     assert_eq!(times.summary(), "0 sent, 0 received");
-    times.asked = 3;
+    times.sent = 3;
     assert_eq!(times.summary(), "3 sent, 0 received");
     times.add(2_000);
     times.add(1_000);

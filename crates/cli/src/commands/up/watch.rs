@@ -121,7 +121,7 @@ async fn label(peer: PeerId, manager: &NetworkManager) -> (String, bool) {
 #[derive(Debug)]
 struct Throttle {
     minute: Instant,
-    said: u32,
+    printed_lines: u32,
     kept_back: u64,
 }
 
@@ -136,19 +136,19 @@ enum Allowed {
 
 impl Throttle {
     fn new(now: Instant) -> Self {
-        Self { minute: now, said: 0, kept_back: 0 }
+        Self { minute: now, printed_lines: 0, kept_back: 0 }
     }
 
     fn allow(&mut self, now: Instant) -> Allowed {
         if now.duration_since(self.minute) >= Duration::from_secs(60) {
             self.minute = now;
-            self.said = 0;
+            self.printed_lines = 0;
         }
-        if self.said >= limits::PEER_LINES {
+        if self.printed_lines >= limits::PEER_LINES {
             self.kept_back += 1;
             return Allowed::No;
         }
-        self.said += 1;
+        self.printed_lines += 1;
         Allowed::Yes { kept_back: std::mem::take(&mut self.kept_back) }
     }
 }

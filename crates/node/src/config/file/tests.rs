@@ -40,8 +40,11 @@ fn unknown_key_or_value_is_refused_with_line_and_remedy() {
         let error = parse(text).unwrap_err();
         let HomeError::Config { line: at, .. } = &error else { panic!("{error}") };
         assert_eq!(*at, Some(line), "{text:?}: {error}");
-        let said = error.to_string();
-        assert!(said.starts_with("/h/config.toml") && said.contains(words), "{text:?}: {said}");
+        let message = error.to_string();
+        assert!(
+            message.starts_with("/h/config.toml") && message.contains(words),
+            "{text:?}: {message}"
+        );
     }
 }
 

@@ -298,13 +298,13 @@ async fn volume_is_written_while_the_job_queue_is_full() {
     archive.note(&(101..120).collect::<Vec<_>>(), Noted::Dead);
     let archive = Arc::new(archive);
     let entry = archive.sparse(100).unwrap();
-    let (jobs, asked) = std::sync::mpsc::sync_channel(JOBS);
+    let (jobs, queue) = std::sync::mpsc::sync_channel(JOBS);
     for _ in 0..JOBS {
         // A file that does not exist.
         jobs.try_send(Job::Move(7, Box::new(entry.clone()))).unwrap();
     }
     let (moved, moves) = std::sync::mpsc::sync_channel(JOBS);
-    let mut archiver = Archiver::start(Arc::clone(&archive), (jobs, asked), moved).unwrap();
+    let mut archiver = Archiver::start(Arc::clone(&archive), (jobs, queue), moved).unwrap();
     let (volume, tasks) = volume(120, 5);
     archiver.write(Box::new(volume), tasks);
     assert_eq!(archiver.written().await, Some(120));
@@ -322,9 +322,9 @@ async fn unwritable_archive_reports_a_failure_until_it_recovers() {
     let archive = Arc::new(archive);
     let aside = home.path().join("aside");
     fs::rename(&archive.dir, &aside).unwrap();
-    let (jobs, asked) = std::sync::mpsc::sync_channel(JOBS);
+    let (jobs, queue) = std::sync::mpsc::sync_channel(JOBS);
     let (moved, _moves) = std::sync::mpsc::sync_channel(JOBS);
-    let mut archiver = Archiver::start(Arc::clone(&archive), (jobs, asked), moved).unwrap();
+    let mut archiver = Archiver::start(Arc::clone(&archive), (jobs, queue), moved).unwrap();
     let (volume, tasks) = volume(120, 5);
     archiver.write(Box::new(volume), tasks);
     while !archiver.is_failing() {

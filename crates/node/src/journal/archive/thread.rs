@@ -62,10 +62,10 @@ impl Archiver {
         let (done, written) = mpsc::channel(1);
         let (volumes, waiting) = blocking::sync_channel(1);
         let (alive, ended) = oneshot::channel();
-        let (jobs, asked) = jobs;
+        let (jobs, queue) = jobs;
         let mut thread = Thread {
             archive: Arc::clone(&archive),
-            jobs: asked,
+            jobs: queue,
             waiting,
             done,
             moved,

@@ -92,8 +92,9 @@ async fn counted(dir: &tempfile::TempDir) -> (usize, usize) {
 
 #[tokio::test]
 async fn a_start_takes_up_all_that_was_kept() {
-    let asked = std::env::var("MESHWORK_STORE_TASKS").ok().and_then(|tasks| tasks.parse().ok());
-    let count = asked.unwrap_or(TASKS);
+    let configured =
+        std::env::var("MESHWORK_STORE_TASKS").ok().and_then(|tasks| tasks.parse().ok());
+    let count = configured.unwrap_or(TASKS);
     let open = home(tasks(count, false)).await;
     let all = usize::try_from(count).unwrap();
     // Twice: what was taken up is still there the next time.

@@ -72,8 +72,8 @@ async fn field_out_of_range_is_refused_by_name() {
             node.start().await
         };
         let error = started.await.expect_err(field);
-        let said = error.to_string();
-        assert!(said.contains(field), "case {at}, {field}: {said}");
+        let message = error.to_string();
+        assert!(message.contains(field), "case {at}, {field}: {message}");
         assert!(!error.is_retryable(), "case {at}, {field}: a retry cannot succeed");
     }
 }

@@ -94,8 +94,8 @@ fn invalid_element_is_named() {
         (r#"[{"input": {"text": "a", "text": "b"}}]"#, 1),
     ] {
         let failure = from_json(file).unwrap_err();
-        let said = format!("element {number}");
-        assert!(failure.message.contains(&said), "{file}: {failure:?}");
+        let position = format!("element {number}");
+        assert!(failure.message.contains(&position), "{file}: {failure:?}");
     }
     assert!(from_json("[\"a\",").unwrap_err().message.contains("EOF"), "no array at all");
     let big = format!("[\"{}\"]", "x".repeat(INLINE_BYTES + 1));
