@@ -326,7 +326,7 @@ fn every_request_refuses_unknown_fields() {
 }
 
 #[test]
-fn unknown_field_of_a_task_is_refused_by_name() {
+fn error_names_the_unknown_field_of_a_task() {
     for (field, named) in [
         (r#""limit": {"total_ms": 5}"#, "limit"),
         (r#""limits": {"all_ms": 5}"#, "all_ms"),

@@ -17,7 +17,7 @@ const DAY: i64 = 24 * HOUR;
 
 /// F-15: the worker's machine has run for years longer than the owner's.
 #[test]
-fn uptime_of_a_machine_does_not_matter() {
+fn node_counts_its_uptime_from_its_own_start() {
     let enter = |seconds: u64| {
         let clocks = format!("--monotonic={seconds} --boottime={seconds}");
         format!("unshare --time --fork --kill-child {clocks} --")
@@ -47,7 +47,7 @@ fn uptime_of_a_machine_does_not_matter() {
 
 /// F-14: while tasks run and one waits, a clock is set forward a day, back an hour, and stopped.
 #[test]
-fn a_clock_that_is_set_changes_nothing() {
+fn changed_clock_disturbs_no_task_or_peer() {
     let Some(clocks) = Clocks::new() else { return };
     let shell = |side: Side| clocks.shell(side);
     let mut pair = Pair::up(&shell(Side::Owner), &shell(Side::Worker));

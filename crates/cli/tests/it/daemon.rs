@@ -89,7 +89,7 @@ fn node_starts_over_the_socket_of_a_killed_node() {
 }
 
 #[test]
-fn down_stops_it() {
+fn down_command_stops_the_node() {
     let mut node = Node::up(&[]);
     assert_eq!(node.ask(&["down"]).code, 0);
     assert_eq!(node.process.wait().unwrap().code(), Some(0));

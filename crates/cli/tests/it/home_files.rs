@@ -33,7 +33,7 @@ fn open_to_others(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn every_file_of_a_home_is_private_whatever_the_umask() {
+fn every_file_of_a_home_is_private_under_any_umask() {
     let node = Node::up_after("umask 000", &[]);
     let bee = Node::up(&["--bootstrap", node.address()]);
     bee.until_ready(node.text("peer"));

@@ -57,7 +57,7 @@ fn exit_code_shows_how_the_task_ended() {
 }
 
 #[test]
-fn without_a_daemon_the_error_names_meshwork_up() {
+fn error_without_a_running_node_names_meshwork_up() {
     let home = tempfile::tempdir().unwrap();
     for args in [
         &["status"][..],

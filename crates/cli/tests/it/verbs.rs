@@ -255,7 +255,7 @@ fn interrupted_submit_says_which_lines_were_submitted() {
 }
 
 #[test]
-fn another_submission_under_the_same_key_says_what_differs() {
+fn error_of_a_reused_key_names_the_difference() {
     let node = Node::up(&[]);
     let path = node.home.path().join("lines");
     let submit = |lines: &str, flags: &[&str]| {

@@ -145,7 +145,7 @@ fn unreadable_line_is_skipped_and_all_others_are_read() {
 }
 
 #[test]
-fn the_book_is_bounded() {
+fn full_book_drops_the_longest_unseen_peers() {
     let most = net_limits::REMEMBERED_PEERS;
     let (mut book, peers) = book_of(most);
     let trusted = HashSet::from([peers[0]]);

@@ -111,7 +111,7 @@ pub(crate) fn strange(at: &Path) -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn invalid_file_is_refused_by_its_name() {
+fn error_names_the_invalid_file_of_a_home() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(dir.path()).unwrap();
     type Read = fn(&Home) -> Result<(), HomeError>;

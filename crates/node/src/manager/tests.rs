@@ -29,7 +29,7 @@ async fn a_node_that_was_never_started_stops_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_published_is_read_while_the_driver_hangs() {
+async fn published_state_is_read_while_the_driver_hangs() {
     let config = NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         mdns: false,
@@ -68,7 +68,7 @@ async fn what_is_published_is_read_while_the_driver_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answered_call_is_in_the_status() {
+async fn status_shows_each_answered_call() {
     let config =
         NetworkConfig { listen_addrs: Vec::new(), mdns: false, ..NetworkConfig::default() };
     let node = NetworkManager::builder().config(config).spawn().await.unwrap();

@@ -24,7 +24,7 @@ const MIB: usize = 1024 * 1024;
 /// S-05: the windows bound the unread bytes at the victim: at some point the attacker has no credit
 /// left on any stream, and gets no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn full_windows_stay_full() {
+async fn peer_with_full_windows_gets_no_more_credit() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let (taken, mut frames) = honest

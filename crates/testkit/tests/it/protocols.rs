@@ -36,7 +36,7 @@ async fn message<T>(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_five_messages_cross_and_are_seen() {
+async fn subscribers_receive_all_five_kinds_of_message() {
     let net = TestNet::start(Wiring::default()).await;
     let worker = &net.workers[0];
     let (mut at_owner, mut at_worker) =

@@ -210,7 +210,7 @@ async fn until_ready(server: &Fixture, id: &str) -> crate::PeerView {
 }
 
 #[tokio::test]
-async fn peers_are_found_by_what_they_offer() {
+async fn find_returns_only_peers_with_the_capability() {
     let server = Fixture::running().await;
     let bee = node("bee").build().unwrap();
     bee.start().await.unwrap();

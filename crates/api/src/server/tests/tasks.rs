@@ -255,7 +255,7 @@ async fn missing_input_is_refused_if_the_handler_needs_one() {
 }
 
 #[tokio::test]
-async fn duplicate_json_key_is_refused_by_name() {
+async fn error_names_the_duplicate_json_key() {
     let server = Fixture::running().await;
     for (fields, named) in [
         (r#""params":{"n":"1","n":"2"}"#, "n"),
@@ -273,7 +273,7 @@ async fn duplicate_json_key_is_refused_by_name() {
 /// W-15: limits that are zero, negative, huge or one too high are refused with the name of the
 /// field.
 #[tokio::test]
-async fn limits_retries_and_priorities_out_of_range_are_refused_by_name() {
+async fn error_names_the_task_field_that_is_out_of_range() {
     let server = Fixture::running().await;
     let most = u64::MAX;
     let cases = [

@@ -42,7 +42,7 @@ fn a_file_or_standard_input_is_the_only_input() {
 }
 
 #[test]
-fn options_that_contradict_each_other_are_refused_by_name() {
+fn error_names_the_option_with_two_values() {
     for (line, named) in [
         ("meshwork run text/upper x -p n=1 -p n=2", "--param n"),
         ("meshwork run text/upper x --label a=b --label a=c", "--label a"),

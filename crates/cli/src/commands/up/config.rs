@@ -22,7 +22,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Default port of a daemon, without `--listen`.
+/// Default port of a node, without `--listen`.
 const PORT: u16 = 4101;
 
 /// The configuration. A flag takes precedence over its variable.

@@ -91,7 +91,7 @@ async fn counted(dir: &tempfile::TempDir) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn a_start_takes_up_all_that_was_kept() {
+async fn start_restores_every_saved_task() {
     let configured =
         std::env::var("MESHWORK_STORE_TASKS").ok().and_then(|tasks| tasks.parse().ok());
     let count = configured.unwrap_or(TASKS);
@@ -108,7 +108,7 @@ async fn a_start_takes_up_all_that_was_kept() {
 }
 
 #[tokio::test]
-async fn a_start_takes_up_kept_results_and_cancelled_groups() {
+async fn start_restores_kept_results_and_cancelled_groups() {
     let group = GroupId::new();
     let kept = KeptResult {
         owner: PeerId::random(),

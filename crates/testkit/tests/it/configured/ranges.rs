@@ -63,7 +63,7 @@ fn out_of_range() -> Vec<(&'static str, Change)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn field_out_of_range_is_refused_by_name() {
+async fn error_names_the_field_that_is_out_of_range() {
     for (at, (field, change)) in out_of_range().into_iter().enumerate() {
         let mut config = loopback();
         change(&mut config);

@@ -12,7 +12,7 @@ fn config(line: &str) -> NetworkConfig {
 }
 
 #[test]
-fn a_daemon_listens_on_its_port_and_accepts_listed_peers() {
+fn node_listens_on_its_port_and_accepts_listed_peers() {
     let config = config("meshwork up");
     assert!(config.listen_addrs.len() >= 2);
     assert!(config.listen_addrs.iter().all(|address| address.to_string().contains("/4101")));
@@ -66,7 +66,7 @@ fn flag_overrides_the_environment_for_each_family() {
 }
 
 #[test]
-fn flags_that_contradict_each_other_are_refused_by_name() {
+fn error_names_the_flag_or_family_with_two_values() {
     let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
     for (line, named) in [
         ("meshwork up --accept text=listed --accept text=nobody", "twice for text"),
