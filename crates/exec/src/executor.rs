@@ -276,7 +276,7 @@ fn renewed(
     quiet_until: Option<Instant>,
     reports: &mpsc::Sender<Report>,
 ) -> Arc<Attempt> {
-    let kept = match spare.take() {
+    let reused = match spare.take() {
         Some(mut attempt) => match Arc::get_mut(&mut attempt) {
             Some(unshared) => unshared.renew(order, quiet_until).map_or(Ok(attempt), Err),
             None => Err(order),
@@ -284,7 +284,7 @@ fn renewed(
         None => Err(order),
     };
     let attempt =
-        kept.unwrap_or_else(|order| Arc::new(Attempt::new(order, quiet_until, reports.clone())));
+        reused.unwrap_or_else(|order| Arc::new(Attempt::new(order, quiet_until, reports.clone())));
     *spare = Some(Arc::clone(&attempt));
     attempt
 }

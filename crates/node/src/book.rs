@@ -47,7 +47,7 @@ pub(crate) struct Book {
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     /// Time when the peer was last ready, in seconds since 1970.
-    seen: u64,
+    ready_at: u64,
     /// At most [`net_limits::REMEMBERED_ADDRESSES`], the best first. Empty for a trusted peer that
     /// only ever dialled this node.
     addresses: Vec<Multiaddr>,
@@ -57,10 +57,10 @@ struct Entry {
 
 /// A meeting with a peer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Met<'a> {
+pub(crate) struct Meeting<'a> {
     pub(crate) peer: PeerId,
     /// Time when the peer was ready, in seconds since 1970.
-    pub(crate) seen: u64,
+    pub(crate) ready_at: u64,
     /// Addresses at which the peer was or can be reached.
     pub(crate) addresses: &'a [Multiaddr],
     /// The name that the peer gave itself; empty if unknown.
@@ -92,7 +92,7 @@ impl Book {
             match parse_line(line) {
                 Some((peer, entry)) => {
                     // A time in the future comes from a clock that was wrong.
-                    let entry = Entry { seen: entry.seen.min(now), ..entry };
+                    let entry = Entry { ready_at: entry.ready_at.min(now), ..entry };
                     book.peers.entry(peer).or_insert(entry);
                 }
                 None => bad += 1,
@@ -116,7 +116,7 @@ impl Book {
         let mut text = format!("{FORMAT} {}\n", self.network);
         for (peer, entry) in &self.peers {
             // Writing to a string does not fail.
-            write!(text, "{peer} {}", entry.seen).ok();
+            write!(text, "{peer} {}", entry.ready_at).ok();
             for address in &entry.addresses {
                 write!(text, " {address}").ok();
             }
@@ -133,21 +133,27 @@ impl Book {
 
     /// Adds or updates a peer. True if the book has changed; a time that is later by less than
     /// `grain` seconds is no change.
-    pub(crate) fn note(&mut self, met: &Met<'_>, trusted: &HashSet<PeerId>, grain: u64) -> bool {
-        let Met { peer, seen, addresses, name } = *met;
+    pub(crate) fn note(
+        &mut self,
+        meeting: &Meeting<'_>,
+        trusted: &HashSet<PeerId>,
+        grain: u64,
+    ) -> bool {
+        let Meeting { peer, ready_at, addresses, name } = *meeting;
         let old = self.peers.get(&peer);
-        let known = old.map_or(&[][..], |entry| &entry.addresses);
-        let all = usable(&peer, addresses.iter().chain(known));
-        let before = old.map_or(0, |entry| entry.seen);
+        let old_addresses = old.map_or(&[][..], |entry| &entry.addresses);
+        let all = usable(&peer, addresses.iter().chain(old_addresses));
+        let before = old.map_or(0, |entry| entry.ready_at);
         let old_name = old.map_or("", |entry| entry.name.as_str());
         let name = if name.is_empty() { old_name } else { name }.to_owned();
-        let is_same =
-            known == all && name == old_name && seen.saturating_sub(before) < grain.max(1);
+        let is_same = old_addresses == all
+            && name == old_name
+            && ready_at.saturating_sub(before) < grain.max(1);
         let is_of_use = !all.is_empty() || trusted.contains(&peer);
-        if !is_of_use || is_same || (old.is_none() && !self.make_room(peer, seen, trusted)) {
+        if !is_of_use || is_same || (old.is_none() && !self.make_room(peer, ready_at, trusted)) {
             return false;
         }
-        self.peers.insert(peer, Entry { seen: seen.max(before), addresses: all, name });
+        self.peers.insert(peer, Entry { ready_at: ready_at.max(before), addresses: all, name });
         true
     }
 
@@ -158,7 +164,7 @@ impl Book {
 
     /// Makes room for another peer, if need be by removing one of less value. False if there is
     /// none; so peers that are all connected do not replace each other.
-    fn make_room(&mut self, peer: PeerId, seen: u64, trusted: &HashSet<PeerId>) -> bool {
+    fn make_room(&mut self, peer: PeerId, ready_at: u64, trusted: &HashSet<PeerId>) -> bool {
         if self.peers.len() < net_limits::REMEMBERED_PEERS {
             return true;
         }
@@ -166,7 +172,7 @@ impl Book {
             return true;
         };
         let least_worth = (is_trusted, last.saturating_add(limits::BOOK_GRAIN));
-        if (trusted.contains(&peer), seen) <= least_worth {
+        if (trusted.contains(&peer), ready_at) <= least_worth {
             return false;
         }
         self.peers.remove(&least);
@@ -177,7 +183,7 @@ impl Book {
     /// if any were removed.
     pub(crate) fn trim(&mut self, now: u64, trusted: &HashSet<PeerId>) -> bool {
         let before = self.peers.len();
-        self.peers.retain(|_, entry| now.saturating_sub(entry.seen) < limits::BOOK_LIFE);
+        self.peers.retain(|_, entry| now.saturating_sub(entry.ready_at) < limits::BOOK_LIFE);
         let surplus = self.peers.len().saturating_sub(net_limits::REMEMBERED_PEERS);
         for (_, _, peer) in self.order(trusted).into_iter().take(surplus) {
             self.peers.remove(&peer);
@@ -185,11 +191,11 @@ impl Book {
         self.peers.len() < before
     }
 
-    /// The peers in the order of their removal: untrusted ones first, then by the time last seen.
+    /// The peers in the order of their removal: untrusted ones first, then by the time last ready.
     fn order(&self, trusted: &HashSet<PeerId>) -> Vec<(bool, u64, PeerId)> {
         let all = self.peers.iter();
         let mut order: Vec<_> =
-            all.map(|(peer, entry)| (trusted.contains(peer), entry.seen, *peer)).collect();
+            all.map(|(peer, entry)| (trusted.contains(peer), entry.ready_at, *peer)).collect();
         order.sort_unstable();
         order
     }
@@ -198,13 +204,13 @@ impl Book {
     /// connected.
     pub(crate) fn remembered(&self, trusted: &HashSet<PeerId>, clock: Clock) -> Vec<Remembered> {
         let mut order: Vec<_> = self.peers.iter().collect();
-        order.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.seen));
-        let known = order.into_iter().filter_map(|(peer, entry)| {
-            let known = Remembered::new(*peer, &entry.addresses, trusted.contains(peer))?;
-            let millis = i64::try_from(entry.seen.saturating_mul(1_000)).unwrap_or(i64::MAX);
-            Some(known.last_met(&entry.name, clock.time(millis)))
+        order.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.ready_at));
+        let peers = order.into_iter().filter_map(|(peer, entry)| {
+            let remembered = Remembered::new(*peer, &entry.addresses, trusted.contains(peer))?;
+            let millis = i64::try_from(entry.ready_at.saturating_mul(1_000)).unwrap_or(i64::MAX);
+            Some(remembered.last_met(&entry.name, clock.time(millis)))
         });
-        known.collect()
+        peers.collect()
     }
 }
 
@@ -212,7 +218,7 @@ impl Book {
 fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
     let mut words = line.split(' ');
     let peer: PeerId = words.next()?.parse().ok()?;
-    let seen = words.next()?.parse().ok()?;
+    let ready_at = words.next()?.parse().ok()?;
     let (mut addresses, mut nowhere, mut name) = (Vec::new(), false, String::new());
     for word in words.take(WORDS) {
         match word.strip_prefix(NAME) {
@@ -222,7 +228,7 @@ fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
         }
     }
     let addresses = usable(&peer, &addresses);
-    (nowhere || !addresses.is_empty()).then_some((peer, Entry { seen, addresses, name }))
+    (nowhere || !addresses.is_empty()).then_some((peer, Entry { ready_at, addresses, name }))
 }
 
 /// In place of addresses if none is known.

@@ -108,9 +108,9 @@ impl NetworkManager {
                 return Err(NetworkError::TimeoutError { what: "stopping the node", after });
             }
         }
-        let kept = self.node.running.get().and_then(|running| running.kept.as_ref());
-        if let Some(kept) = kept
-            && tokio::time::timeout(limits::BOOK_PATIENCE, kept.book.closed()).await.is_err()
+        let on_disk = self.node.running.get().and_then(|running| running.on_disk.as_ref());
+        if let Some(on_disk) = on_disk
+            && tokio::time::timeout(limits::BOOK_PATIENCE, on_disk.book.closed()).await.is_err()
         {
             tracing::warn!("peer book not saved: the disk did not respond in time");
         }
@@ -279,7 +279,7 @@ impl NetworkManager {
     /// The peer is unknown, not ready, or does not answer within the configured `protocol_timeout`;
     /// the node is not running.
     pub async fn ping(&self, peer: PeerId) -> Result<Pong, NetworkError> {
-        self.node.known(peer)?;
+        self.node.peer_status(peer)?;
         let answer = self.node.net()?.ping(peer).await;
         answer.map_err(|error| self.node.noted(NetworkError::of_ask(error, peer, "an echo")))
     }

@@ -18,7 +18,7 @@ use meshwork_core::{ResourceUsage, limits as core_limits};
 use sysinfo::{CGroupLimits, Networks, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{config::Offered, snapshot::Seen};
+use crate::{config::Offered, snapshot::SnapshotReader};
 
 #[cfg(test)]
 mod tests;
@@ -85,7 +85,7 @@ pub struct ResourceMonitor {
     /// but no other reading starts.
     reader: Arc<tokio::sync::Mutex<Reader>>,
     last: Arc<Mutex<Option<Reading>>>,
-    driver: Seen,
+    driver: SnapshotReader,
 }
 
 impl Default for ResourceMonitor {
@@ -97,12 +97,12 @@ impl Default for ResourceMonitor {
 impl ResourceMonitor {
     /// Measures the whole machine, and the file system of the current directory.
     pub fn new() -> Self {
-        Self::of(&Offered::default(), Path::new("."), Seen::default())
+        Self::of(&Offered::default(), Path::new("."), SnapshotReader::default())
     }
 
     /// Measures the resources that a node offers: the configured CPUs and memory, its slots, of
     /// which `driver` counts the free ones, and the file system of `dir`.
-    pub(crate) fn of(offered: &Offered, dir: &Path, driver: Seen) -> Self {
+    pub(crate) fn of(offered: &Offered, dir: &Path, driver: SnapshotReader) -> Self {
         let cpus = offered.cpus.unwrap_or_else(cpu_count).min(core_limits::CPUS);
         let reader = Reader {
             // Created now, so that the first reading has a period to average over.
@@ -124,7 +124,7 @@ impl ResourceMonitor {
     ///
     /// The operating system does not answer in time, or refuses.
     pub async fn current_usage(&self) -> Result<ResourceUsage, ResourceError> {
-        let usage = match self.kept() {
+        let usage = match self.recent_usage() {
             Some(usage) => usage,
             None => tokio::time::timeout(PATIENCE, self.read())
                 .await
@@ -135,7 +135,7 @@ impl ResourceMonitor {
     }
 
     /// The last reading, if it is younger than [`KEPT`].
-    fn kept(&self) -> Option<ResourceUsage> {
+    fn recent_usage(&self) -> Option<ResourceUsage> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.and_then(|(at, usage)| (at.elapsed() < KEPT).then_some(usage))
     }
@@ -143,7 +143,7 @@ impl ResourceMonitor {
     async fn read(&self) -> Result<ResourceUsage, ResourceError> {
         let mut reader = Arc::clone(&self.reader).lock_owned().await;
         // The holder of the lock before may have read just now.
-        if let Some(usage) = self.kept() {
+        if let Some(usage) = self.recent_usage() {
             return Ok(usage);
         }
         let last = Arc::clone(&self.last);
@@ -266,8 +266,8 @@ impl Reader {
 
 /// An exponentially weighted average over time, which does not depend on the number of readings.
 fn smoothed(old: f32, new: f32, passed: Duration) -> f32 {
-    let kept = (-passed.as_secs_f32() / SMOOTHING.as_secs_f32()).exp();
-    new + (old - new) * kept
+    let old_weight = (-passed.as_secs_f32() / SMOOTHING.as_secs_f32()).exp();
+    new + (old - new) * old_weight
 }
 
 /// A view of the system that includes this process, and so the limits of its cgroup.

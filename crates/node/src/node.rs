@@ -72,11 +72,11 @@ pub(crate) struct Running {
     pub(crate) monitor: ResourceMonitor,
     pub(crate) vitals: Vitals,
     /// `None` without a home.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) on_disk: Option<OnDisk>,
 }
 
 /// What a node with a home keeps on disk.
-pub(crate) struct Kept {
+pub(crate) struct OnDisk {
     /// The records of ended tasks.
     pub(crate) archive: Arc<Archive>,
     /// Takes peers to forget. Closed after the peer book's last write.
@@ -165,10 +165,10 @@ impl Node {
     /// # Errors
     ///
     /// The peer is unknown, or the node is not running.
-    pub(crate) fn known(&self, peer: PeerId) -> Result<PeerStatus, NetworkError> {
+    pub(crate) fn peer_status(&self, peer: PeerId) -> Result<PeerStatus, NetworkError> {
         let peers = self.net()?.peers();
-        let known = peers.iter().find(|status| status.peer == peer).cloned();
-        known.ok_or_else(|| self.noted(NetworkError::PeerNotFound(peer)))
+        let status = peers.iter().find(|status| status.peer == peer).cloned();
+        status.ok_or_else(|| self.noted(NetworkError::PeerNotFound(peer)))
     }
 
     /// The peer that owns the journal; `None` for a key that lasts only as long as the process.

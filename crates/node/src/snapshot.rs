@@ -23,23 +23,23 @@ pub(crate) struct Snapshot {
 
 /// Reads the latest snapshot.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen(watch::Receiver<Snapshot>);
+pub(crate) struct SnapshotReader(watch::Receiver<Snapshot>);
 
-impl Seen {
+impl SnapshotReader {
     pub(crate) fn now(&self) -> Snapshot {
         *self.0.borrow()
     }
 }
 
 /// Reads the snapshot of a driver that has made no pass.
-impl Default for Seen {
+impl Default for SnapshotReader {
     fn default() -> Self {
         channel().1
     }
 }
 
 /// The two ends of the published snapshot. It is empty before the first pass.
-pub(crate) fn channel() -> (watch::Sender<Snapshot>, Seen) {
-    let (published, seen) = watch::channel(Snapshot::default());
-    (published, Seen(seen))
+pub(crate) fn channel() -> (watch::Sender<Snapshot>, SnapshotReader) {
+    let (published, reader) = watch::channel(Snapshot::default());
+    (published, SnapshotReader(reader))
 }

@@ -25,7 +25,7 @@ use crate::{
     journal::Journal,
     limits,
     monitor::ResourceMonitor,
-    node::{Kept, Node, Running, Unstarted},
+    node::{Node, OnDisk, Running, Unstarted},
     probes::Probes,
     vitals::{Samples, Vitals},
 };
@@ -68,8 +68,8 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
         durability: config.durability,
         policies: Arc::clone(&node.policies),
     });
-    let kept = archive.zip(book).map(|(archive, book)| Kept { archive, book });
-    let (prober, running) = probes(node, &net, kept);
+    let on_disk = archive.zip(book).map(|(archive, book)| OnDisk { archive, book });
+    let (prober, running) = probes(node, &net, on_disk);
     if let Some(keeper) = keeper {
         spawn("peer book", keeper.run(net.watch_peers()));
     }
@@ -82,17 +82,17 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
 }
 
 /// The task that measures, and the running parts of the node, with what it keeps on disk.
-fn probes(node: &Node, net: &NetHandle, kept: Option<Kept>) -> (Probes, Running) {
+fn probes(node: &Node, net: &NetHandle, on_disk: Option<OnDisk>) -> (Probes, Running) {
     let Node { config, publisher, driver, .. } = node;
     let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
-    let monitor = ResourceMonitor::of(&config.offered, dir, driver.seen());
+    let monitor = ResourceMonitor::of(&config.offered, dir, driver.snapshots());
     let (samples, sampled) = watch::channel(Samples::default());
     let vitals = Vitals {
         samples: sampled,
-        driver: driver.seen(),
+        driver: driver.snapshots(),
         net: net.clone(),
         listeners: config.listen_addrs.len(),
-        archive: kept.as_ref().map(|kept| Arc::clone(&kept.archive)),
+        archive: on_disk.as_ref().map(|on_disk| Arc::clone(&on_disk.archive)),
     };
     let (probes, commands) = mpsc::channel(limits::PROBES);
     let prober = Probes {
@@ -105,7 +105,7 @@ fn probes(node: &Node, net: &NetHandle, kept: Option<Kept>) -> (Probes, Running)
         vitals: vitals.clone(),
         samples,
     };
-    (prober, Running { net: net.clone(), probes, monitor, vitals, kept })
+    (prober, Running { net: net.clone(), probes, monitor, vitals, on_disk })
 }
 
 /// Spawns one of the node's tasks. A panic in it is logged. Of the driver and the event loop, each
@@ -137,7 +137,7 @@ async fn open_journal(node: &Node, engine: &mut Engine) -> Result<Option<Journal
         let volume = volume.map_err(|_| InternalError::Stopped)?;
         engine.restore_volume(&volume.map_err(InternalError::from)?)?;
     }
-    let (tasks, kept) = ledger.into_parts();
+    let (tasks, kept_results) = ledger.into_parts();
     for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;
         if number % limits::RESTORE_AT_ONCE == 0 {
@@ -145,7 +145,7 @@ async fn open_journal(node: &Node, engine: &mut Engine) -> Result<Option<Journal
             tokio::task::yield_now().await;
         }
     }
-    for (result, finished) in kept {
+    for (result, finished) in kept_results {
         engine.restore_kept(result, finished, now)?;
     }
     Ok(Some(journal))

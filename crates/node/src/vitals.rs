@@ -12,7 +12,7 @@ use crate::{
     health::{self, HANGS, Measured},
     journal::Archive,
     limits,
-    snapshot::Seen,
+    snapshot::SnapshotReader,
 };
 
 /// Age at which samples say nothing: two checks are overdue, and both loops may hang meanwhile.
@@ -61,7 +61,7 @@ impl Samples {
 #[derive(Clone, Debug)]
 pub(crate) struct Vitals {
     pub(crate) samples: watch::Receiver<Samples>,
-    pub(crate) driver: Seen,
+    pub(crate) driver: SnapshotReader,
     pub(crate) net: NetHandle,
     /// Number of configured listen addresses.
     pub(crate) listeners: usize,

@@ -186,8 +186,8 @@ impl TestNode {
     }
 
     /// Waits until `peer` is not connected.
-    pub async fn gone(&self, peer: PeerId) {
-        eventually(&format!("{peer} gone from {}", self.name), &[self], async || {
+    pub async fn until_disconnected(&self, peer: PeerId) {
+        eventually(&format!("{peer} disconnected from {}", self.name), &[self], async || {
             let info = self.peer(peer).await;
             info.is_none_or(|info| matches!(info.state, PeerState::Disconnected(_))).then_some(())
         })

@@ -93,7 +93,7 @@ pub(crate) struct UpArgs {
     /// Maximum size of ended tasks on disk, such as 20GiB; at least 4MiB. Each task counts as at
     /// least 1KiB. For lack of space, tasks whose results were read are forgotten first, then the
     /// oldest
-    #[arg(long, value_name = "SIZE", default_value = "5GiB", value_parser = values::kept)]
+    #[arg(long, value_name = "SIZE", default_value = "5GiB", value_parser = values::kept_bytes)]
     pub(crate) keep_results_max: u64,
     /// Offer debug/noop, echo, sleep, fail and panic too
     #[arg(long)]

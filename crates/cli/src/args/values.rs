@@ -10,13 +10,13 @@ use meshwork_core::{
 
 /// Maximum size of kept results. One task may take up to 1 MiB; with a smaller limit a task could
 /// be forgotten before its submitter reads it.
-pub(crate) fn kept(text: &str) -> Result<u64, String> {
+pub(crate) fn kept_bytes(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 4 << 20;
-    let kept = bytes(text)?;
-    if kept < LEAST {
+    let size = bytes(text)?;
+    if size < LEAST {
         return Err("must be at least 4MiB, because one result may take 1MiB".to_owned());
     }
-    Ok(kept)
+    Ok(size)
 }
 
 /// A name or id: of a task, a group, a peer, a handler, or a key. Never empty.

@@ -105,12 +105,12 @@ async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> 
             break;
         }
     }
-    let mut seen = BTreeSet::new();
+    let mut cancelled_ids = BTreeSet::new();
     loop {
         let list = client.tasks(&tasks).await?.items;
         let mut found = Vec::new();
         for task in list.into_iter().filter(|task| Some(task.submitted_at) <= now) {
-            if seen.insert(task.id.clone()) {
+            if cancelled_ids.insert(task.id.clone()) {
                 // Members of a group are already being cancelled, which may take a while.
                 cancelled.tasks += u64::from(task.group.is_none());
                 found.push(task.id);

@@ -23,14 +23,14 @@ pub(super) async fn down(args: DownArgs, client: &Client, out: &Output) -> anyho
     if answer.held > 0 {
         out.say(stopping(answer.held, grace));
     }
-    let gone = async {
+    let stopped = async {
         // A stopped node removes its socket.
         while !matches!(client.node().await, Err(ClientError::Unreachable { .. })) {
             tokio::time::sleep(ASK).await;
         }
     };
     let most = grace + STOP;
-    if tokio::time::timeout(most, gone).await.is_err() {
+    if tokio::time::timeout(most, stopped).await.is_err() {
         let message = format!("the node has not stopped within {}", format::span(most));
         return Err(Failure::new(exit::FAILED, "timeout", message).into());
     }

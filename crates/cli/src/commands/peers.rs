@@ -125,7 +125,7 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
             peer.held.to_string(),
             peer.families().join(" "),
             if people {
-                seen(peer.last_seen, meshwork_node::time_of_day())
+                last_seen(peer.last_seen, meshwork_node::time_of_day())
             } else {
                 format::time(peer.last_seen)
             },
@@ -144,7 +144,7 @@ fn standing(peer: &PeerView) -> &'static str {
 }
 
 /// How long ago a peer was last seen, or `never`.
-pub(super) fn seen(last: DateTime<Utc>, now: DateTime<Utc>) -> String {
+pub(super) fn last_seen(last: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if last == DateTime::UNIX_EPOCH { "never".to_owned() } else { format::ago(last, now) }
 }
 
@@ -172,7 +172,7 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
     line("why", peer.why.as_deref().unwrap_or_default());
     line("trusted", if peer.trusted { "yes" } else { "no" });
     line("blocked", if peer.blocked { "yes" } else { "" });
-    line("last seen", &seen(peer.last_seen, now));
+    line("last seen", &last_seen(peer.last_seen, now));
     line("round trip", &peer.latency_us.map(format::micros).unwrap_or_default());
     line("software", peer.agent.as_deref().unwrap_or_default());
     line("handlers", &peer.handlers.join(" "));
@@ -227,8 +227,8 @@ fn used(usage: &ResourceUsage, now: DateTime<Utc>) -> String {
     )
 }
 
-/// Which tasks may run in each direction after trusting a peer or not. `here` is this node's id.
-fn consequence(answer: &TrustAnswer, here: &str) -> String {
+/// Which tasks may run in each direction after trusting a peer or not. `own_id` is this node's id.
+fn consequence(answer: &TrustAnswer, own_id: &str) -> String {
     let TrustAnswer { trusted, accepts, offers, .. } = answer;
     let accepts = accepts.join(", ");
     let theirs = match (trusted, accepts.as_str()) {
@@ -246,7 +246,9 @@ fn consequence(answer: &TrustAnswer, here: &str) -> String {
                  tasks of this node"
             .to_owned(),
         Some([]) => {
-            format!("it accepts no tasks of this node yet; run there: meshwork peers trust {here}")
+            format!(
+                "it accepts no tasks of this node yet; run there: meshwork peers trust {own_id}"
+            )
         }
         Some(families) => format!("{} tasks of this node may run there", families.join(", ")),
     };
@@ -287,6 +289,6 @@ fn decided(
 
 async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
     let answer = client.trust(peer, trust).await?;
-    let here = client.node().await?.peer_id;
-    decided(&answer, out, |answer| consequence(answer, &here))
+    let own_id = client.node().await?.peer_id;
+    decided(&answer, out, |answer| consequence(answer, &own_id))
 }

@@ -177,7 +177,7 @@ fn attention(status: &Status) -> Vec<String> {
                 lines.push(format!("{label} is {} only: {}", peer.state, format::printable(why)));
             }
             (PeerState::Disconnected, why) if peer.trusted => {
-                let since = peers::seen(peer.last_seen, meshwork_node::time_of_day());
+                let since = peers::last_seen(peer.last_seen, meshwork_node::time_of_day());
                 let why = why.as_deref().map(|why| format!(": {}", format::printable(why)));
                 let why = why.unwrap_or_default();
                 lines.push(format!("{label} is trusted but not connected, last seen {since}{why}"));

@@ -44,10 +44,10 @@ pub(super) async fn store(
         StoreVerb::Stats => (repair::stats(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Compact => (repair::compact(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Salvage => {
-            let Salvaged { report, kept, lost, may_hold_forgotten } =
+            let Salvaged { report, copies, lost, may_hold_forgotten } =
                 repair::salvage(dir).map_err(failure)?;
             salvaged = Some(Losses { lost, may_hold_forgotten });
-            (report, kept)
+            (report, copies)
         }
         StoreVerb::Backup { dir: to } => (backup(home, to, client).await?, Vec::new()),
         StoreVerb::Restore { dir: from, yes, node } => {

@@ -135,8 +135,9 @@ fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failu
 
 /// The Meshwork checkout that contains the current folder, if any.
 fn repository() -> Option<PathBuf> {
-    let here = std::env::current_dir().ok()?;
-    here.ancestors()
+    let current_dir = std::env::current_dir().ok()?;
+    current_dir
+        .ancestors()
         .find(|dir| dir.join("crates/cli/src/demo.rs").is_file() && dir.join("docs").is_dir())
         .map(Path::to_owned)
 }

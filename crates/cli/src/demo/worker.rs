@@ -65,7 +65,7 @@ fn peer_in(address: &Multiaddr) -> Result<PeerId, Failure> {
 
 /// Returns a receiver that resolves when standard input ends, because the owner has gone.
 fn watch_stdin() -> anyhow::Result<oneshot::Receiver<()>> {
-    let (gone, left) = oneshot::channel();
+    let (sender, owner_left) = oneshot::channel();
     std::thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
@@ -73,8 +73,8 @@ fn watch_stdin() -> anyhow::Result<oneshot::Receiver<()>> {
             let mut stdin = std::io::stdin().lock();
             while stdin.read(&mut ignored).is_ok_and(|read| read > 0) {}
             // The worker may have ended first.
-            gone.send(()).ok();
+            sender.send(()).ok();
         })
         .context("cannot start a thread")?;
-    Ok(left)
+    Ok(owner_left)
 }

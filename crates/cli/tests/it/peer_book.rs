@@ -31,7 +31,7 @@ fn connected_pair() -> (Node, Node) {
 fn restarted_node_finds_peers_of_its_peer_book() {
     let (bee, ant) = connected_pair();
     let (id, address) = (bee.text("peer").to_owned(), bee.address().to_owned());
-    let here = address.split("/p2p/").next().unwrap().to_owned();
+    let listen = address.split("/p2p/").next().unwrap().to_owned();
     eventually("bee is in the peer book while both run", || {
         fs::read_to_string(book(&ant.home)).is_ok_and(|text| text.contains(&id))
     });
@@ -42,7 +42,8 @@ fn restarted_node_finds_peers_of_its_peer_book() {
     assert_eq!(lines.len(), 2, "{text}");
     assert!(lines[0].starts_with("meshwork-peers 1 "), "{text}");
     assert!(
-        lines[1].starts_with(&format!("{id} ")) && lines[1].ends_with(&format!("{here} name=bee")),
+        lines[1].starts_with(&format!("{id} "))
+            && lines[1].ends_with(&format!("{listen} name=bee")),
         "{text}"
     );
 
@@ -57,7 +58,7 @@ fn restarted_node_finds_peers_of_its_peer_book() {
     // Bee has no peer book; ant finds it at its old address.
     let (_, home) = bee.end(Signal::TERM);
     assert!(!book(&home).exists(), "bee has met no peer that it could find again");
-    let bee = Node::open_in(home, &["--no-mdns", "--listen", &here]);
+    let bee = Node::open_in(home, &["--no-mdns", "--listen", &listen]);
     assert_eq!(bee.address(), address);
     ant.until_ready(&id);
 }

@@ -120,18 +120,18 @@ fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
         assert!(disk.mount(home.path()));
         let node = Node::up_in_after(home, shell, &["--slots", "0"]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let gone = runtime.block_on(async {
+        let lost_ids = runtime.block_on(async {
             let client = Client::new(Path::new(node.text("socket")));
-            let mut gone = Vec::new();
+            let mut lost_ids = Vec::new();
             for id in &ids {
                 if client.task(id).await.is_err() {
-                    gone.push(id.clone());
+                    lost_ids.push(id.clone());
                 }
             }
-            gone
+            lost_ids
         });
-        lost += gone.len();
-        ids.retain(|id| !gone.contains(id));
+        lost += lost_ids.len();
+        ids.retain(|id| !lost_ids.contains(id));
         home = node.end(Signal::TERM).1;
         disk.unmount(home.path());
     }

@@ -16,11 +16,11 @@ use crate::support::{Answer, Node, ask};
 /// A socket in a separate home that forwards connections to a node and counts them.
 struct Counter {
     home: TempDir,
-    seen: Arc<Mutex<Seen>>,
+    traffic: Arc<Mutex<Traffic>>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Traffic {
     connections: usize,
     /// All bytes from the commands.
     sent: Vec<u8>,
@@ -30,34 +30,34 @@ impl Counter {
     fn before(node: &Node) -> Self {
         let home = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(home.path().join("api.sock")).unwrap();
-        let seen = Arc::<Mutex<Seen>>::default();
-        let (socket, counted) = (PathBuf::from(node.text("socket")), Arc::clone(&seen));
+        let traffic = Arc::<Mutex<Traffic>>::default();
+        let (socket, counted_traffic) = (PathBuf::from(node.text("socket")), Arc::clone(&traffic));
         thread::spawn(move || {
             for client in listener.incoming() {
-                counted.lock().unwrap().connections += 1;
-                pass_on(client.unwrap(), UnixStream::connect(&socket).unwrap(), &counted);
+                counted_traffic.lock().unwrap().connections += 1;
+                pass_on(client.unwrap(), UnixStream::connect(&socket).unwrap(), &counted_traffic);
             }
         });
-        Self { home, seen }
+        Self { home, traffic }
     }
 
     /// The answer of a command, and the numbers of its connections and requests.
     fn ask(&self, args: &[&str]) -> (Answer, (usize, usize)) {
-        *self.seen.lock().unwrap() = Seen::default();
+        *self.traffic.lock().unwrap() = Traffic::default();
         let answer = ask(self.home.path(), args);
-        let seen = self.seen.lock().unwrap();
-        let requests = String::from_utf8_lossy(&seen.sent).matches(" HTTP/1.1\r\n").count();
-        (answer, (seen.connections, requests))
+        let traffic = self.traffic.lock().unwrap();
+        let requests = String::from_utf8_lossy(&traffic.sent).matches(" HTTP/1.1\r\n").count();
+        (answer, (traffic.connections, requests))
     }
 }
 
-fn pass_on(client: UnixStream, node: UnixStream, seen: &Arc<Mutex<Seen>>) {
+fn pass_on(client: UnixStream, node: UnixStream, traffic: &Arc<Mutex<Traffic>>) {
     let (mut from_client, mut to_node) = (client.try_clone().unwrap(), node.try_clone().unwrap());
-    let seen = Arc::clone(seen);
+    let traffic = Arc::clone(traffic);
     thread::spawn(move || {
         let mut bytes = [0; 4_096];
         while let Ok(read @ 1..) = from_client.read(&mut bytes) {
-            seen.lock().unwrap().sent.extend_from_slice(&bytes[..read]);
+            traffic.lock().unwrap().sent.extend_from_slice(&bytes[..read]);
             if to_node.write_all(&bytes[..read]).is_err() {
                 break;
             }

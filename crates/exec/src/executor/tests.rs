@@ -153,12 +153,12 @@ async fn pending_instant_handler_continues_on_the_pool() {
             "test/pending"
         }
         async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
-            let here = std::thread::current().id();
+            let thread = std::thread::current().id();
             self.0.fetch_add(1, Ordering::SeqCst);
             cx.progress(0.5, "in place");
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            assert_ne!(here, std::thread::current().id());
+            assert_ne!(thread, std::thread::current().id());
             Ok(input)
         }
         fn is_instant(&self, _input_len: usize) -> bool {

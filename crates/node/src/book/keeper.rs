@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Book, Met};
+use super::{Book, Meeting};
 use crate::{
     clock::Clock,
     home::{Home, HomeError},
@@ -102,16 +102,17 @@ impl Keeper {
         let policy = self.policies.now();
         let trusted = &policy.trusted;
         for status in peers {
-            let seen = match (&status.state, status.last_ready) {
+            let ready_at = match (&status.state, status.last_ready) {
                 (PeerState::Ready, _) => now,
                 (_, Some(last)) => seconds(self.clock, last),
                 (_, None) => continue,
             };
             let name = status.advert.as_ref().map_or("", |advert| advert.name.as_str());
-            let met = Met { peer: status.peer, seen, addresses: &status.recallable, name };
-            let is_first =
-                !self.book.has(&met.peer) && (!self.book.is_full() || trusted.contains(&met.peer));
-            let is_noted = self.book.note(&met, trusted, grain);
+            let meeting =
+                Meeting { peer: status.peer, ready_at, addresses: &status.recallable, name };
+            let is_first = !self.book.has(&meeting.peer)
+                && (!self.book.is_full() || trusted.contains(&meeting.peer));
+            let is_noted = self.book.note(&meeting, trusted, grain);
             self.is_stale |= is_noted;
             has_met |= is_noted && is_first;
         }

@@ -13,8 +13,8 @@ fn nobody() -> HashSet<PeerId> {
     HashSet::new()
 }
 
-fn note(book: &mut Book, peer: PeerId, seen: u64, addresses: &[Multiaddr], grain: u64) -> bool {
-    book.note(&Met { peer, seen, addresses, name: "" }, &nobody(), grain)
+fn note(book: &mut Book, peer: PeerId, ready_at: u64, addresses: &[Multiaddr], grain: u64) -> bool {
+    book.note(&Meeting { peer, ready_at, addresses, name: "" }, &nobody(), grain)
 }
 
 /// A book of `count` peers, each met a minute after the one before.
@@ -47,9 +47,9 @@ fn last_met_peers_are_dialled_first_and_trusted_ones_kept() {
     let trusted = HashSet::from([peers[0]]);
     let clock = Clock::start();
     let known = |nth: usize, keep| {
-        let seen = NOW - DAY + 60 * (nth as u64 + 1);
-        let seen = clock.time(i64::try_from(seen * 1_000).unwrap());
-        Remembered::new(peers[nth], &[address(0)], keep).unwrap().last_met("", seen)
+        let ready_at = NOW - DAY + 60 * (nth as u64 + 1);
+        let ready_at = clock.time(i64::try_from(ready_at * 1_000).unwrap());
+        Remembered::new(peers[nth], &[address(0)], keep).unwrap().last_met("", ready_at)
     };
     let expected = [known(2, false), known(1, false), known(0, true)];
     assert_eq!(book.remembered(&trusted, clock), expected);
@@ -58,11 +58,14 @@ fn last_met_peers_are_dialled_first_and_trusted_ones_kept() {
 #[test]
 fn names_are_saved_and_a_forgotten_peer_is_removed() {
     let (mut book, peers) = book_of(2);
-    let here = [address(0)];
+    let addresses = [address(0)];
     let name = "the bee = 100 % \u{fc}";
-    let met = Met { peer: peers[0], seen: NOW, addresses: &here, name };
-    assert!(book.note(&met, &nobody(), 1));
-    assert!(!book.note(&Met { name: "", ..met }, &nobody(), 3600), "an empty name changes nothing");
+    let meeting = Meeting { peer: peers[0], ready_at: NOW, addresses: &addresses, name };
+    assert!(book.note(&meeting, &nobody(), 1));
+    assert!(
+        !book.note(&Meeting { name: "", ..meeting }, &nobody(), 3600),
+        "an empty name changes nothing"
+    );
     let (mut read, bad) = parse(&book.text()).unwrap();
     assert_eq!((&read, bad), (&book, 0));
     assert!(read.text().contains("name=the%20bee"), "{}", read.text());
@@ -77,14 +80,14 @@ fn trusted_peer_is_remembered_without_an_address() {
     let (trusted, stranger) = (PeerId::random(), PeerId::random());
     let list = HashSet::from([trusted]);
     let mut book = Book::new("test");
-    let met = |peer| Met { peer, seen: NOW, addresses: &[], name: "laptop" };
-    assert!(book.note(&met(trusted), &list, 1));
-    assert!(!book.note(&met(stranger), &list, 1));
+    let meeting = |peer| Meeting { peer, ready_at: NOW, addresses: &[], name: "laptop" };
+    assert!(book.note(&meeting(trusted), &list, 1));
+    assert!(!book.note(&meeting(stranger), &list, 1));
     let (read, bad) = parse(&book.text()).unwrap();
     assert_eq!((&read, bad), (&book, 0));
     let clock = Clock::start();
-    let seen = clock.time(i64::try_from(NOW * 1_000).unwrap());
-    let known = Remembered::new(trusted, &[], true).unwrap().last_met("laptop", seen);
+    let ready_at = clock.time(i64::try_from(NOW * 1_000).unwrap());
+    let known = Remembered::new(trusted, &[], true).unwrap().last_met("laptop", ready_at);
     assert_eq!(read.remembered(&list, clock), [known]);
     // An untrusted peer without an address is not dialled.
     assert!(read.remembered(&nobody(), clock).is_empty());
@@ -150,10 +153,10 @@ fn full_book_drops_the_longest_unseen_peers() {
     let (mut book, peers) = book_of(most);
     let trusted = HashSet::from([peers[0]]);
     // Peers that stay connected do not replace each other.
-    let (here, late) = ([address(0)], NOW - DAY + 120 + limits::BOOK_GRAIN);
-    let late = Met { peer: PeerId::random(), seen: late, addresses: &here, name: "" };
+    let (addresses, late) = ([address(0)], NOW - DAY + 120 + limits::BOOK_GRAIN);
+    let late = Meeting { peer: PeerId::random(), ready_at: late, addresses: &addresses, name: "" };
     assert!(!book.note(&late, &trusted, 1));
-    assert!(book.note(&Met { seen: late.seen + 1, ..late }, &trusted, 1));
+    assert!(book.note(&Meeting { ready_at: late.ready_at + 1, ..late }, &trusted, 1));
     assert_eq!(book.peers.len(), most);
     assert!(book.peers.contains_key(&peers[0]), "trusted, though the longest unseen");
     assert!(!book.peers.contains_key(&peers[1]));
@@ -188,13 +191,16 @@ fn addresses_are_few_and_the_newest_come_first() {
 #[test]
 fn only_changes_beyond_the_grain_need_a_write() {
     let mut book = Book::new("test");
-    let (peer, here) = (PeerId::random(), [address(0)]);
+    let (peer, addresses) = (PeerId::random(), [address(0)]);
     assert!(!note(&mut book, peer, NOW, &[], 60), "no address to find it again");
-    assert!(note(&mut book, peer, NOW, &here, 60));
-    assert!(!note(&mut book, peer, NOW + 59, &here, 60));
-    assert!(!note(&mut book, peer, NOW - DAY, &here, 60));
+    assert!(note(&mut book, peer, NOW, &addresses, 60));
+    assert!(!note(&mut book, peer, NOW + 59, &addresses, 60));
+    assert!(!note(&mut book, peer, NOW - DAY, &addresses, 60));
     assert!(!note(&mut book, peer, NOW, &[], 60), "known addresses are kept");
-    assert!(note(&mut book, peer, NOW + 59, &here, 1), "the last write is exact to the second");
+    assert!(
+        note(&mut book, peer, NOW + 59, &addresses, 1),
+        "the last write is exact to the second"
+    );
     assert!(note(&mut book, peer, NOW + 59, &[address(1)], 60));
 }
 
@@ -208,7 +214,7 @@ fn peer_not_met_for_thirty_days_is_forgotten() {
     assert_eq!(book.peers.keys().copied().collect::<Vec<_>>(), [young]);
     assert!(note(&mut book, future, u64::MAX, &[address(0)], 1));
     let (read, bad) = parse(&book.text()).unwrap();
-    assert_eq!((read.peers[&future].seen, bad), (NOW, 0), "a time in the future counts as now");
+    assert_eq!((read.peers[&future].ready_at, bad), (NOW, 0), "a time in the future counts as now");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     error::InternalError,
     limits,
-    snapshot::{self, Seen, Snapshot},
+    snapshot::{self, Snapshot, SnapshotReader},
 };
 
 /// Sends calls to the driver. All clones reach the same driver, which stops when the last one is
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct DriverHandle {
     entries: mpsc::Sender<Call>,
     calls: mpsc::Sender<Call>,
-    snapshot: Seen,
+    snapshot: SnapshotReader,
 }
 
 /// The driver's end of its handle.
@@ -77,7 +77,7 @@ impl DriverHandle {
     }
 
     /// Reads snapshots, without keeping the driver alive.
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn snapshots(&self) -> SnapshotReader {
         self.snapshot.clone()
     }
 

@@ -90,8 +90,8 @@ impl Entry {
 
     /// Bytes of the tasks that are kept.
     fn live_bytes(&self) -> u64 {
-        let kept = (0..).zip(self.lengths.iter()).filter(|(at, _)| !self.dead.has(*at));
-        kept.map(|(_, length)| u64::from(*length)).sum()
+        let live = (0..).zip(self.lengths.iter()).filter(|(at, _)| !self.dead.has(*at));
+        live.map(|(_, length)| u64::from(*length)).sum()
     }
 
     fn live(&self) -> u32 {

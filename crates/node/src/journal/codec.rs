@@ -40,8 +40,8 @@ pub(super) fn encode(record: &Record, up: Time, out: &mut Vec<u8>) {
         Record::GroupForgotten { id } => {
             put(GROUP_FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
         }
-        Record::Finished(kept) => {
-            put(FINISHED, &StoredResult { up_ms: millis(up), ..StoredResult::of(kept) }, out);
+        Record::Finished(result) => {
+            put(FINISHED, &StoredResult { up_ms: millis(up), ..StoredResult::of(result) }, out);
         }
         Record::Released { owner, epoch } => {
             put(RELEASED, &StoredAttempt::of(owner, *epoch), out);
@@ -84,7 +84,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Time, Record)> {
         FINISHED => {
             let stored = StoredResult::decode(body).ok()?;
             up_ms = stored.up_ms;
-            Record::Finished(Box::new(stored.kept()?))
+            Record::Finished(Box::new(stored.into_result()?))
         }
         RELEASED => {
             let (owner, epoch) = StoredAttempt::decode(body).ok()?.attempt()?;
@@ -513,10 +513,10 @@ struct StoredResult {
 }
 
 impl StoredResult {
-    fn of(kept: &KeptResult) -> Self {
-        let id = kept.task.as_bytes().to_vec();
-        let mut end = StoredEnd { id, took_us: micros(kept.took), ..StoredEnd::default() };
-        match &kept.end {
+    fn of(result: &KeptResult) -> Self {
+        let id = result.task.as_bytes().to_vec();
+        let mut end = StoredEnd { id, took_us: micros(result.took), ..StoredEnd::default() };
+        match &result.end {
             AttemptEnd::Output(output) => {
                 end.how = SUCCEEDED;
                 end.output = output.clone();
@@ -524,11 +524,11 @@ impl StoredResult {
             AttemptEnd::Failed(failure) => end.set_failure(failure),
             AttemptEnd::Cancelled => end.how = CANCELLED,
         }
-        let attempt = Some(StoredAttempt::of(&kept.owner, kept.epoch));
+        let attempt = Some(StoredAttempt::of(&result.owner, result.epoch));
         Self { attempt, end: Some(end), up_ms: 0 }
     }
 
-    fn kept(self) -> Option<KeptResult> {
+    fn into_result(self) -> Option<KeptResult> {
         let (owner, epoch) = self.attempt?.attempt()?;
         let stored = self.end?;
         let (task, took) = (task_id(&stored.id)?, Duration::from_micros(stored.took_us));

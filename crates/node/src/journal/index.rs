@@ -11,7 +11,8 @@ use super::frames::Timed;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     tasks: FxHashMap<TaskId, Places>,
-    kept: FxHashMap<(PeerId, Epoch), u64>,
+    /// The segment of each kept result.
+    results: FxHashMap<(PeerId, Epoch), u64>,
     /// The segment of a group's latest tally.
     groups: FxHashMap<GroupId, u64>,
     segments: FxHashMap<u64, Segment>,
@@ -99,12 +100,12 @@ impl Index {
                 self.free(before, false);
                 self.undo(before, segment);
             }
-            Record::Finished(kept) => {
-                self.kept.insert((kept.owner, kept.epoch), segment);
+            Record::Finished(result) => {
+                self.results.insert((result.owner, result.epoch), segment);
                 self.need(segment, false);
             }
             Record::Released { owner, epoch } => {
-                let Some(finished) = self.kept.remove(&(*owner, *epoch)) else { return };
+                let Some(finished) = self.results.remove(&(*owner, *epoch)) else { return };
                 self.free(finished, false);
                 self.undo(finished, segment);
             }
@@ -185,7 +186,9 @@ impl Index {
             Record::Ended { id, .. } => self.tasks.get(id).is_some_and(|places| {
                 is_here(places) && places.ended.is_some() && ended.insert(*id)
             }),
-            Record::Finished(kept) => self.kept.get(&(kept.owner, kept.epoch)) == Some(&segment),
+            Record::Finished(result) => {
+                self.results.get(&(result.owner, result.epoch)) == Some(&segment)
+            }
             Record::Group(tally) => {
                 self.groups.get(&tally.id) == Some(&segment) && tallied.insert(tally.id)
             }
@@ -210,8 +213,8 @@ impl Index {
                 Record::Submitted { task, .. } => {
                     self.tasks.remove(&task.id);
                 }
-                Record::Finished(kept) => {
-                    self.kept.remove(&(kept.owner, kept.epoch));
+                Record::Finished(result) => {
+                    self.results.remove(&(result.owner, result.epoch));
                 }
                 Record::Group(tally) => {
                     self.groups.remove(&tally.id);

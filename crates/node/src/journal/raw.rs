@@ -237,7 +237,7 @@ struct Walk {
     meta: Meta,
     /// The places and sizes of the leaf pages with segments.
     pages: Vec<(u64, u64)>,
-    seen: HashSet<u64>,
+    visited: HashSet<u64>,
     /// Number of segments according to the table.
     length: Option<u64>,
     transaction: Option<u64>,
@@ -304,7 +304,7 @@ impl Walk {
             self.is_cut = true;
             return;
         };
-        if !self.seen.insert(at) {
+        if !self.visited.insert(at) {
             self.is_cut = true;
             return;
         }

@@ -159,7 +159,7 @@ pub struct Salvaged {
     pub report: JournalReport,
     /// Copies of the damaged commits, or of the whole file if its pages were damaged, and of
     /// damaged files of the archive.
-    pub kept: Vec<PathBuf>,
+    pub copies: Vec<PathBuf>,
     /// Number of lost records, as far as they can be counted.
     pub lost: u64,
     /// Whether forgotten tasks may be back, because the file did not say which commits were
@@ -193,7 +193,7 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
         examined => examined?.journal.damaged,
     };
     let store = Store::inspect(home)?;
-    let mut kept = Vec::new();
+    let mut copies = Vec::new();
     store.take_damaged(|number, segment| {
         let path = home.join(format!("journal.damaged-{number}"));
         let written = home::create_private(&path).and_then(|mut file| {
@@ -201,11 +201,11 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
             file.sync_all()
         });
         written.map_err(|source| HomeError::Io { path: path.clone(), source })?;
-        kept.push(path);
+        copies.push(path);
         Ok(())
     })?;
-    lost += mend::mend(home, &store, store.archive()?.mend()?, &mut kept)?;
-    Ok(Salvaged { report: report(&store)?, kept, lost, may_hold_forgotten: false })
+    lost += mend::mend(home, &store, store.archive()?.mend()?, &mut copies)?;
+    Ok(Salvaged { report: report(&store)?, copies, lost, may_hold_forgotten: false })
 }
 
 /// Shrinks the journal's file to its contents.
@@ -400,9 +400,9 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     let lost = found.damaged() + mend::mend(home, &whole, mended, &mut damaged)?;
     drop(whole);
     let may_hold_forgotten = !found.is_exact() || !aside.ended.is_empty() || is_back;
-    let (report, mut kept) = replace_with(home, &fresh, marker, None)?;
-    kept.extend(damaged);
-    Ok(Salvaged { report, kept, lost, may_hold_forgotten })
+    let (report, mut copies) = replace_with(home, &fresh, marker, None)?;
+    copies.extend(damaged);
+    Ok(Salvaged { report, copies, lost, may_hold_forgotten })
 }
 
 /// The tasks in these records that were neither forgotten nor archived, and the node's uptime when

@@ -109,9 +109,9 @@ impl NetworkManager {
         let net = self.node.net()?;
         self.name_peer(peer, "").await?;
         self.trust(peer, false).await?;
-        if let Some(kept) = &self.node.running()?.kept {
+        if let Some(on_disk) = &self.node.running()?.on_disk {
             // The keeper has ended if the node is stopping.
-            kept.book.send(peer).await.ok();
+            on_disk.book.send(peer).await.ok();
         }
         Ok(net.forget(peer).await?)
     }
@@ -164,8 +164,8 @@ async fn set_trusted(
     {
         // The configuration names its peers at the next start as well.
         let named = &node.config.trusted;
-        let kept = policy.trusted.iter().filter(|peer| !named.contains(peer));
-        home.save_peers(PeerList::Trusted, kept).map_err(InternalError::from)?;
+        let saved = policy.trusted.iter().filter(|peer| !named.contains(peer));
+        home.save_peers(PeerList::Trusted, saved).map_err(InternalError::from)?;
     }
     turn.publish(policy);
     // Also if nothing has changed: an earlier caller may have given up before this point.

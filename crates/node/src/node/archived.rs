@@ -28,8 +28,8 @@ impl Node {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
-        let kept = self.running()?.kept.as_ref();
-        let archive = Arc::clone(&kept.ok_or(InternalError::NotStarted)?.archive);
+        let on_disk = self.running()?.on_disk.as_ref();
+        let archive = Arc::clone(&on_disk.ok_or(InternalError::NotStarted)?.archive);
         let numbers: Vec<u64> = tasks.iter().map(|(_, number)| *number).collect();
         let read = tokio::task::spawn_blocking(move || archive.read(&numbers)).await;
         let mut found = Vec::with_capacity(tasks.len());

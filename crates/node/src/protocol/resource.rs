@@ -51,7 +51,7 @@ impl ResourceProtocol {
             let age = meshwork_net::clock::time_of_day() - usage.measured_at;
             age.to_std().unwrap_or_default() <= limits::FRESH_RESOURCES
         };
-        if let Some(usage) = node.known(peer_id)?.resources.filter(is_fresh) {
+        if let Some(usage) = node.peer_status(peer_id)?.resources.filter(is_fresh) {
             return Ok(usage);
         }
         let answer = node.net()?.peer_resources(peer_id).await;

@@ -215,7 +215,7 @@ async fn restarted_owner_starts_with_new_attempts() {
         let end = owner.run(task("text/upper").with_input(word), &[worker.id()]).await;
         assert_eq!(output(end), word.to_uppercase());
         owner.shutdown().await;
-        worker.gone(owner.id()).await;
+        worker.until_disconnected(owner.id()).await;
         assert!(last.replace(owner.id()).is_none_or(|before| before == owner.id()));
     }
     worker.shutdown().await;
@@ -260,16 +260,18 @@ async fn name_and_advert_reach_peers_and_decide_placement() {
     owner.trust(worker.id()).await;
     type Need = fn(&mut Task, bool);
     let needs: [(&str, Need); 5] = [
-        ("capability", |task, met| {
-            task.requirements.capabilities.push(if met { "ocr" } else { "tts" }.to_owned());
+        ("capability", |task, is_met| {
+            task.requirements.capabilities.push(if is_met { "ocr" } else { "tts" }.to_owned());
         }),
-        ("label", |task, met| {
-            let value = if met { "attic" } else { "cellar" }.to_owned();
+        ("label", |task, is_met| {
+            let value = if is_met { "attic" } else { "cellar" }.to_owned();
             task.requirements.labels.insert("site".to_owned(), value);
         }),
-        ("cpus", |task, met| task.requirements.cpus = if met { 5 } else { 6 }),
-        ("memory", |task, met| task.requirements.memory_bytes = if met { 1 } else { 1 << 34 }),
-        ("gpus", |task, met| task.requirements.gpus = if met { 2 } else { 3 }),
+        ("cpus", |task, is_met| task.requirements.cpus = if is_met { 5 } else { 6 }),
+        ("memory", |task, is_met| {
+            task.requirements.memory_bytes = if is_met { 1 } else { 1 << 34 }
+        }),
+        ("gpus", |task, is_met| task.requirements.gpus = if is_met { 2 } else { 3 }),
     ];
     for (what, need) in needs {
         let mut met = task("text/upper").with_input("a");

@@ -111,10 +111,10 @@ async fn an_excessive_hello_is_cut() {
                 let answer = hostile.say(&hello).await;
                 assert!(matches!(answer, Some(reply::Outcome::Admitted(_))), "{answer:?}");
                 // It has admitted the victim, and is ready with the kept part of the advert.
-                let kept = victim.ready(hostile.id()).await;
-                assert!(kept.handlers.len() <= 256 && kept.capabilities.len() <= 32, "{seq}");
-                assert!(kept.name.len() <= 64, "{}", kept.name);
-                assert!(!kept.name.contains(['\u{1b}', '\u{202e}']), "{:?}", kept.name);
+                let stored = victim.ready(hostile.id()).await;
+                assert!(stored.handlers.len() <= 256 && stored.capabilities.len() <= 32, "{seq}");
+                assert!(stored.name.len() <= 64, "{}", stored.name);
+                assert!(!stored.name.contains(['\u{1b}', '\u{202e}']), "{:?}", stored.name);
             }
         })
         .await;

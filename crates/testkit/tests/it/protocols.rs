@@ -254,7 +254,7 @@ async fn peer_is_blamed_at_once_for_an_invalid_answer() {
     let error = answer.unwrap_err();
     assert!(matches!(&error, NetworkError::ProtocolError(_)), "{error:?}");
     assert_eq!(error.blames_peer(), Some(peer));
-    node.gone(peer).await;
+    node.until_disconnected(peer).await;
     node.shutdown().await;
 }
 

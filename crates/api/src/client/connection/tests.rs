@@ -61,7 +61,7 @@ impl Fixture {
     }
 
     /// Connections and requests that the server saw.
-    fn seen(&self) -> (usize, usize) {
+    fn counts(&self) -> (usize, usize) {
         (self.connections.load(Ordering::SeqCst), self.requests.load(Ordering::SeqCst))
     }
 }
@@ -108,7 +108,7 @@ async fn requests_in_turn_share_one_connection() {
         server.client.metrics().await.unwrap();
         assert!(server.client.clone().drain(true).await.unwrap().draining);
     }
-    assert_eq!(server.seen(), (1, 6));
+    assert_eq!(server.counts(), (1, 6));
 }
 
 #[tokio::test]
@@ -116,9 +116,9 @@ async fn concurrent_requests_use_separate_connections() {
     let server = Fixture::new(Habit::Answers);
     let both = tokio::join!(server.client.metrics(), server.client.metrics());
     both.0.and(both.1).unwrap();
-    assert_eq!(server.seen(), (2, 2));
+    assert_eq!(server.counts(), (2, 2));
     server.client.metrics().await.unwrap();
-    assert_eq!(server.seen(), (2, 3));
+    assert_eq!(server.counts(), (2, 3));
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn closed_connection_is_replaced_before_sending() {
     for number in 1..4 {
         assert!(server.client.drain(true).await.unwrap().draining);
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(server.seen(), (number, number));
+        assert_eq!(server.counts(), (number, number));
     }
 }
 
@@ -136,7 +136,7 @@ async fn connection_that_is_just_closing_is_replaced() {
     let server = Fixture::new(Habit::ClosesWhenTold);
     for number in 1..=20 {
         assert!(server.client.drain(true).await.unwrap().draining, "{number}");
-        assert_eq!(server.seen(), (number, number));
+        assert_eq!(server.counts(), (number, number));
         server.close.notify_one();
         // The server closes the connection; the client may not have noticed it yet.
         for _ in 0..number % 4 + 1 {
@@ -150,7 +150,7 @@ async fn read_request_cut_on_an_idle_connection_is_repeated() {
     let server = Fixture::new(Habit::CutsSecond);
     server.client.metrics().await.unwrap();
     server.client.metrics().await.unwrap();
-    assert_eq!(server.seen(), (2, 3));
+    assert_eq!(server.counts(), (2, 3));
 }
 
 #[tokio::test]
@@ -159,14 +159,14 @@ async fn request_that_changes_something_is_not_sent_twice() {
     server.client.metrics().await.unwrap();
     let error = server.client.drain(true).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.is_retryable()), ("broken", true));
-    assert_eq!(server.seen(), (1, 2));
+    assert_eq!(server.counts(), (1, 2));
 }
 
 #[tokio::test]
 async fn request_cut_on_a_new_connection_is_not_repeated() {
     let server = Fixture::new(Habit::CutsFirst);
     assert_eq!(server.client.metrics().await.unwrap_err().code().as_str(), "broken");
-    assert_eq!(server.seen(), (1, 1));
+    assert_eq!(server.counts(), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,10 +175,10 @@ async fn connection_idle_for_long_is_not_used_again() {
     server.client.metrics().await.unwrap();
     tokio::time::advance(limits::CLIENT_IDLE - Duration::from_millis(1)).await;
     server.client.metrics().await.unwrap();
-    assert_eq!(server.seen(), (1, 2));
+    assert_eq!(server.counts(), (1, 2));
     tokio::time::advance(limits::CLIENT_IDLE).await;
     server.client.metrics().await.unwrap();
-    assert_eq!(server.seen(), (2, 3));
+    assert_eq!(server.counts(), (2, 3));
 }
 
 #[tokio::test(start_paused = true)]

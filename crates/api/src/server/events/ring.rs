@@ -15,9 +15,9 @@ mod tests;
 /// A ring of at most [`limits::EVENTS`] events.
 #[derive(Debug)]
 pub(super) struct Ring {
-    kept: VecDeque<Arc<EventView>>,
+    events: VecDeque<Arc<EventView>>,
     /// Events up to this id are gone, or never existed.
-    gone: u64,
+    last_dropped: u64,
     /// The newest event's id.
     newest: u64,
     /// The first id of this run.
@@ -30,7 +30,7 @@ impl Ring {
     /// represent.
     pub(super) fn new(now: DateTime<Utc>) -> Self {
         let start = u64::try_from(now.timestamp_micros()).unwrap_or(0);
-        Self { kept: VecDeque::new(), gone: start, newest: start, start }
+        Self { events: VecDeque::new(), last_dropped: start, newest: start, start }
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -40,20 +40,20 @@ impl Ring {
     /// Adds an event, sets its id and time, and returns the id.
     pub(super) fn push(&mut self, event: EventView, at: DateTime<Utc>) -> u64 {
         self.newest += 1;
-        if self.kept.len() >= limits::EVENTS
-            && let Some(oldest) = self.kept.pop_front()
+        if self.events.len() >= limits::EVENTS
+            && let Some(oldest) = self.events.pop_front()
         {
-            self.gone = oldest.id;
+            self.last_dropped = oldest.id;
         }
-        self.kept.push_back(Arc::new(EventView { id: self.newest, at, ..event }));
+        self.events.push_back(Arc::new(EventView { id: self.newest, at, ..event }));
         self.newest
     }
 
     /// Drops all events. Readers then miss an unknown number of events.
     pub(super) fn cut(&mut self) {
-        self.kept.clear();
+        self.events.clear();
         self.newest += 1;
-        self.gone = self.newest;
+        self.last_dropped = self.newest;
         self.start = self.newest;
     }
 
@@ -62,15 +62,16 @@ impl Ring {
         // An id above the newest, or below the first, belongs to another run.
         let foreign = last > self.newest;
         let mut page = Vec::new();
-        if foreign || last < self.gone {
-            let missed = (!foreign && last >= self.start).then(|| self.gone - last);
+        if foreign || last < self.last_dropped {
+            let missed = (!foreign && last >= self.start).then(|| self.last_dropped - last);
             let kind = EventType::Gap;
             // The gap has the id of the last event that is gone: a reader continues after it.
-            let gap = EventView { id: self.gone, at: now, kind, missed, ..EventView::default() };
+            let gap =
+                EventView { id: self.last_dropped, at: now, kind, missed, ..EventView::default() };
             page.push(Arc::new(gap));
         }
-        let first = if foreign { 0 } else { self.kept.partition_point(|event| event.id <= last) };
-        page.extend(self.kept.iter().skip(first).take(most.saturating_sub(page.len())).cloned());
+        let first = if foreign { 0 } else { self.events.partition_point(|event| event.id <= last) };
+        page.extend(self.events.iter().skip(first).take(most.saturating_sub(page.len())).cloned());
         page
     }
 }

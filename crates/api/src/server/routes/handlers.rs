@@ -29,7 +29,7 @@ pub(super) async fn list(
 ) -> Result<Json<List<HandlerView>>, Problem> {
     let limit = page::limit(params.limit, limits::HANDLERS)?;
     let mut handlers = Offered { after: params.cursor, most: limit + 1, by_name: BTreeMap::new() };
-    let here = OfferView {
+    let own_offer = OfferView {
         peer_id: cx.manager.local_peer_id().to_string(),
         name: Some(cx.manager.name().to_owned()),
         here: true,
@@ -37,7 +37,7 @@ pub(super) async fn list(
         trusted: true,
     };
     for name in cx.manager.handlers() {
-        handlers.add(name.as_str(), here.clone());
+        handlers.add(name.as_str(), own_offer.clone());
     }
     let mut peers = cx.manager.known_peers()?;
     peers.sort_by_key(|info| (Reverse((is_ready(info), info.trusted)), info.peer_id));

@@ -4,7 +4,7 @@ fn named(name: &str, trusted: bool) -> Named {
     Named { peer: PeerId::random(), name: name.to_owned(), given: false, trusted, connected: true }
 }
 
-fn gone(name: &str, trusted: bool) -> Named {
+fn disconnected(name: &str, trusted: bool) -> Named {
     Named { connected: false, ..named(name, trusted) }
 }
 
@@ -29,18 +29,19 @@ fn untrusted_peer_cannot_take_a_trusted_peers_name() {
 #[test]
 fn connected_peer_wins_among_equally_trusted_ones() {
     for trusted in [true, false] {
-        let known = [gone("bee", trusted), named("bee", trusted), gone("bee", trusted)];
+        let known =
+            [disconnected("bee", trusted), named("bee", trusted), disconnected("bee", trusted)];
         assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
         let twice = [named("bee", trusted), named("bee", trusted)];
         assert_eq!(by_name(&twice, "bee").unwrap_err().code, "ambiguous".into());
     }
-    let known = [gone("bee", true), gone("bee", false)];
+    let known = [disconnected("bee", true), disconnected("bee", false)];
     assert_eq!(by_name(&known, "bee").unwrap(), known[0].peer, "the trusted one may come back");
 }
 
 #[test]
 fn untrusted_peer_does_not_replace_a_lost_trusted_one() {
-    let known = [gone("bee", true), named("bee", false), named("beetle", false)];
+    let known = [disconnected("bee", true), named("bee", false), named("beetle", false)];
     let problem = by_name(&known, "bee").unwrap_err();
     assert_eq!((problem.status, problem.code.as_str()), (409, "ambiguous"));
     let hint = problem.hint.unwrap();
@@ -49,13 +50,13 @@ fn untrusted_peer_does_not_replace_a_lost_trusted_one() {
     assert!(hint.contains(&format!("meshwork peers trust {new}")), "{hint}");
     assert!(hint.contains(&format!("meshwork peers forget {old}")), "{hint}");
     // A peer whose name only starts alike is not a successor.
-    let known = [gone("bee", true), named("beetle", false)];
+    let known = [disconnected("bee", true), named("beetle", false)];
     assert_eq!(by_name(&known, "be").unwrap(), known[0].peer);
 }
 
 #[test]
 fn given_name_wins_over_a_peers_own_name() {
-    let given = |name: &str| Named { given: true, ..gone(name, false) };
+    let given = |name: &str| Named { given: true, ..disconnected(name, false) };
     let known = [named("bee", true), given("bee"), named("be", true)];
     assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
     assert_eq!(by_name(&known, "be").unwrap(), known[2].peer, "a whole name goes before a start");

@@ -31,9 +31,9 @@ async fn a_peer_is_dialled_shown_trusted_and_given_work() {
     let address = bee.addresses().first().unwrap().to_string();
     assert_eq!(server.client.dial(&address).await.unwrap().peer_id, id);
 
-    let seen = until_ready(&server, &id).await;
-    assert_eq!(seen.name.as_deref(), Some("bee"));
-    assert!(!seen.trusted);
+    let peer = until_ready(&server, &id).await;
+    assert_eq!(peer.name.as_deref(), Some("bee"));
+    assert!(!peer.trusted);
     assert_eq!(server.client.peers().await.unwrap().items.len(), 1);
     for (states, count) in [("ready", 1), ("connected,ready", 1), ("disconnected", 0), ("", 1)] {
         let request = format!(
@@ -61,7 +61,7 @@ async fn trust_answer_shows_its_effect_in_each_direction() {
     let server = Fixture::running().await;
     let bee = node("bee").build().unwrap();
     bee.start().await.unwrap();
-    let (here, id) = (server.manager.local_peer_id(), bee.local_peer_id().to_string());
+    let (own_id, id) = (server.manager.local_peer_id(), bee.local_peer_id().to_string());
     let unseen = server.client.trust(&id, true).await.unwrap();
     assert_eq!((unseen.accepts.as_slice(), unseen.offers), (&["text".to_owned()][..], None));
     server.client.dial(&bee.addresses().first().unwrap().to_string()).await.unwrap();
@@ -69,7 +69,7 @@ async fn trust_answer_shows_its_effect_in_each_direction() {
 
     let one_sided = server.client.trust("bee", true).await.unwrap();
     assert_eq!(one_sided.offers, Some(Vec::new()), "bee has to trust this node, too");
-    bee.trust(here, true).await.unwrap();
+    bee.trust(own_id, true).await.unwrap();
     let offered = async {
         loop {
             let answer = server.client.trust("bee", true).await.unwrap();
@@ -167,8 +167,8 @@ async fn handlers_are_listed_with_their_offers() {
     let of = |name: &str| handlers.iter().find(|handler| handler.name == name).unwrap();
     let upper = of("text/upper");
     assert_eq!(upper.offer_count, 2);
-    let here = server.manager.local_peer_id().to_string();
-    assert_eq!((upper.offers[0].here, &upper.offers[0].peer_id), (true, &here));
+    let own_id = server.manager.local_peer_id().to_string();
+    assert_eq!((upper.offers[0].here, &upper.offers[0].peer_id), (true, &own_id));
     let there = &upper.offers[1];
     assert_eq!((there.here, &there.peer_id, there.name.as_deref()), (false, &id, Some("bee")));
     assert!(there.ready && there.trusted, "{there:?}");

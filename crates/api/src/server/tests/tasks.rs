@@ -190,10 +190,10 @@ async fn task_without_a_worker_shows_why_it_waits() {
     let waiting = task.waiting.unwrap();
     assert!(!waiting.code.as_str().is_empty() && !waiting.message.is_empty());
     assert!(waiting.gives_up_at.unwrap() > task.submitted_at);
-    let here = &waiting.peers[0];
-    assert_eq!(here.name.as_deref(), Some("ant"));
-    assert_eq!(here.code, "requirement".into());
-    assert!(here.message.contains("site"), "{}", here.message);
+    let obstacle = &waiting.peers[0];
+    assert_eq!(obstacle.name.as_deref(), Some("ant"));
+    assert_eq!(obstacle.code, "requirement".into());
+    assert!(obstacle.message.contains("site"), "{}", obstacle.message);
     server.end().await;
 }
 
@@ -318,8 +318,8 @@ async fn submit_raw(server: &Fixture, fields: &str) -> String {
 #[tokio::test]
 async fn node_itself_can_be_the_target() {
     let server = Fixture::running().await;
-    let here = TaskSpec { targets: vec!["ant".to_owned()], ..spec("text/upper", "x") };
-    let task = server.client.submit(&here, LONG).await.unwrap();
+    let own_task = TaskSpec { targets: vec!["ant".to_owned()], ..spec("text/upper", "x") };
+    let task = server.client.submit(&own_task, LONG).await.unwrap();
     assert_eq!(task.state, "succeeded".into(), "{task:?}");
     server.end().await;
 }

@@ -11,7 +11,7 @@ fn offer(name: &str, ready: bool, trusted: bool) -> OfferView {
 }
 
 fn handler() -> HandlerView {
-    let here = OfferView { here: true, ..offer("ant", true, true) };
+    let own_offer = OfferView { here: true, ..offer("ant", true, true) };
     let peers = [offer("bee", true, true), offer("cat", true, false), offer("eel", false, true)];
     HandlerView {
         name: "text/top-words".to_owned(),
@@ -24,7 +24,7 @@ fn handler() -> HandlerView {
             doc: "How many.".to_owned(),
         }],
         needs_input: true,
-        offers: [here].into_iter().chain(peers).collect(),
+        offers: [own_offer].into_iter().chain(peers).collect(),
         offer_count: 70,
     }
 }

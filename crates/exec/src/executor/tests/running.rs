@@ -29,13 +29,13 @@ fn numbered(run: u64) -> Arc<Attempt> {
 #[test]
 fn ended_attempts_are_forgotten() {
     let mut running = Running::default();
-    let kept = numbered(0);
-    assert!(running.insert(&kept));
+    let live_attempt = numbered(0);
+    assert!(running.insert(&live_attempt));
     for run in 1..=10 * RUNNING_SWEEP as u64 {
         assert!(running.insert(&numbered(run)));
         assert!(running.find(RunId(run)).is_none(), "its attempt is dropped");
     }
-    assert!(running.find(RunId(0)).is_some_and(|found| Arc::ptr_eq(&found, &kept)));
+    assert!(running.find(RunId(0)).is_some_and(|found| Arc::ptr_eq(&found, &live_attempt)));
     assert!(running.len() <= RUNNING_SWEEP);
 }
 

@@ -127,17 +127,17 @@ async fn stopping_an_ended_or_unknown_run_changes_nothing() {
 
 #[tokio::test]
 async fn progress_after_the_end_is_not_reported() {
-    let kept = Arc::new(Mutex::new(None));
+    let context = Arc::new(Mutex::new(None));
     let keep = {
-        let kept = Arc::clone(&kept);
+        let context = Arc::clone(&context);
         move |cx: TaskContext, _input: Bytes| {
-            *kept.lock().unwrap() = Some(cx);
+            *context.lock().unwrap() = Some(cx);
             async { Ok(Bytes::new()) }
         }
     };
     let mut rig = Rig::of(handler_fn("test/keep", keep));
     assert_eq!(output(rig.run(work("test/keep", "")).await), "");
-    let cx = kept.lock().unwrap().take().unwrap();
+    let cx = context.lock().unwrap().take().unwrap();
     cx.progress(1.0, "still here");
     assert!(rig.reports.try_recv().is_err());
 }

@@ -156,8 +156,8 @@ pub(in crate::journal) fn found(
             !came_later && found.tasks.insert(row.id)
         });
         let mut entry = Entry { generation, ..Entry::new(count) };
-        let kept: BTreeSet<u32> = rows.iter().map(|row| row.at).collect();
-        (0..count).filter(|at| !kept.contains(at)).for_each(|at| entry.dead.set(at));
+        let live: BTreeSet<u32> = rows.iter().map(|row| row.at).collect();
+        (0..count).filter(|at| !live.contains(at)).for_each(|at| entry.dead.set(at));
         if entry.live() > 0 {
             found.files.insert(first, entry);
         }

@@ -71,8 +71,8 @@ async fn copy_from_before_the_last_commit_is_refused() {
         assert!(matches!(error, JournalError::Behind { missing: 1, .. }), "{error}");
     }
     // A user without a later copy can salvage it.
-    let repair::Salvaged { report, kept, .. } = repair::salvage(dir.path()).unwrap();
-    assert_eq!((report.open, kept.len()), (2, 1));
+    let repair::Salvaged { report, copies, .. } = repair::salvage(dir.path()).unwrap();
+    assert_eq!((report.open, copies.len()), (2, 1));
     let (journal, found) = open(dir.path()).await.unwrap();
     assert_eq!(found, 2);
     journal.close().await;

@@ -104,16 +104,16 @@ fn ends(page: &[u8], count: usize) -> (Vec<End>, bool) {
     let all: Vec<usize> =
         (0..count).map_while(|n| u32_at(page, 4 + 4 * n)).map(|end| end as usize).collect();
     let mut last = values_start(count);
-    let mut kept = Vec::new();
+    let mut ordered = Vec::new();
     for (n, end) in all.iter().copied().enumerate() {
         let next = all.get(n + 1).copied().filter(|next| *next > last).unwrap_or(usize::MAX);
         if last < end && end < next && end <= page.len() {
-            kept.push((n, end));
+            ordered.push((n, end));
             last = end;
         }
     }
-    let all = kept.len() == count;
-    (kept, all)
+    let all = ordered.len() == count;
+    (ordered, all)
 }
 
 /// Offset of the first value in a leaf with `count` entries.

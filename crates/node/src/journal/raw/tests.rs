@@ -169,8 +169,8 @@ async fn salvaged_journal_of_a_killed_node_has_all_tasks() {
         let mut spoilt = whole.clone();
         spoilt[at] ^= bit;
         fs::write(&path, &spoilt).unwrap();
-        let Salvaged { lost, may_hold_forgotten, kept, .. } = salvage(dir.path()).unwrap();
-        rescued += kept.len();
+        let Salvaged { lost, may_hold_forgotten, copies, .. } = salvage(dir.path()).unwrap();
+        rescued += copies.len();
         assert!(lost <= 1, "byte {at}, bit {bit}");
         let found = tasks(dir.path()).await;
         let missing = known.keys().filter(|id| !found.contains_key(id)).count();

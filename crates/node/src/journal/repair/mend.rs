@@ -10,17 +10,17 @@ use super::super::{
 use crate::home::{self, HomeError};
 
 /// Mends files of the archive and returns the number of lost tasks. Copies each damaged file to a
-/// new name in the home, and adds that path to `kept`.
+/// new name in the home, and adds that path to `copies`.
 pub(super) fn mend(
     home: &Path,
     store: &Store,
     mended: Vec<Mended>,
-    kept: &mut Vec<PathBuf>,
+    copies: &mut Vec<PathBuf>,
 ) -> Result<u64, JournalError> {
     let mut lost = 0;
     for Mended { first, entry, tasks, lost: of_this, file } in mended {
         if let Some(file) = &file {
-            kept.push(keep(home, file)?);
+            copies.push(keep(home, file)?);
         }
         let segments = segments(tasks);
         let next = store.written()?;

@@ -76,18 +76,18 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     assert!(matches!(error, JournalError::Damaged { damaged: 2, total: 6, .. }), "{error}");
     assert!(error.to_string().contains("salvage the rest"), "{error}");
     assert_eq!(verify(dir.path()).unwrap().damaged, 2);
-    let Salvaged { report, kept, lost, may_hold_forgotten } = salvage(dir.path()).unwrap();
+    let Salvaged { report, copies, lost, may_hold_forgotten } = salvage(dir.path()).unwrap();
     assert_eq!((lost, may_hold_forgotten), (2, false));
     assert_eq!((report.open, report.ended, report.damaged), (2, 1, 0));
     let named = |number| dir.path().join(format!("journal.damaged-{number}"));
-    assert_eq!(kept, [named(2), named(4)]);
-    assert!(kept.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
+    assert_eq!(copies, [named(2), named(4)]);
+    assert!(copies.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
     let (journal, ledger) =
         Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
     let tasks: Vec<_> = ledger.into_parts().0.collect();
     assert_eq!(tasks.len(), 3);
     journal.close().await;
-    assert_eq!(salvage(dir.path()).unwrap().kept, Vec::<PathBuf>::new(), "nothing is damaged");
+    assert_eq!(salvage(dir.path()).unwrap().copies, Vec::<PathBuf>::new(), "nothing is damaged");
 }
 
 #[tokio::test]

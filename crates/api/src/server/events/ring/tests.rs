@@ -47,7 +47,7 @@ fn reader_that_resumes_in_time_misses_nothing() {
 #[test]
 fn dropped_events_are_a_gap_of_known_size() {
     let ring = ring_of(limits::EVENTS + 3);
-    assert_eq!(ring.kept.len(), limits::EVENTS);
+    assert_eq!(ring.events.len(), limits::EVENTS);
     assert_eq!(read(&ring, START + 1, 3), [(3, Some(Some(2))), (4, None), (5, None)]);
     assert_eq!(read(&ring, START + 3, 1), [(4, None)]);
     // The events after the gap, and no second gap.

@@ -101,9 +101,9 @@ async fn one_flipped_bit_of_an_archived_file_costs_one_task_at_most() {
         fs::write(&path, bytes).unwrap();
         let bit = flip(&path, number * SPREAD);
         let before = verify(copy.path()).unwrap().damaged;
-        let Salvaged { lost, kept, .. } = salvage(copy.path()).unwrap();
+        let Salvaged { lost, copies, .. } = salvage(copy.path()).unwrap();
         assert!(lost <= 1, "{bit}: {lost} lost");
-        assert_eq!(kept.len(), usize::from(before > 0), "{bit}");
+        assert_eq!(copies.len(), usize::from(before > 0), "{bit}");
         assert_eq!(verify(copy.path()).unwrap().damaged, 0, "{bit}");
         let found = tasks(copy.path()).await;
         assert!(found.is_subset(&all), "{bit}");
@@ -117,8 +117,8 @@ async fn a_missing_archived_file_stops_the_start_until_salvage() {
     fs::remove_file(&path).unwrap();
     let opened = Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
     assert!(matches!(opened, Err(JournalError::MissingEnded { .. })), "{opened:?}");
-    let Salvaged { lost, kept, .. } = salvage(dir.path()).unwrap();
-    assert_eq!((lost, kept.len()), (ARCHIVED.into(), 0));
+    let Salvaged { lost, copies, .. } = salvage(dir.path()).unwrap();
+    assert_eq!((lost, copies.len()), (ARCHIVED.into(), 0));
     assert_eq!(tasks(dir.path()).await.len(), all.len() - ARCHIVED as usize);
 }
 

@@ -35,8 +35,8 @@ fn the_first_format_is_read() {
         let replayed =
             store.replay(|_, stamp, record| ledger.apply(record, Time::ZERO, stamp.up)).unwrap();
         assert_eq!((replayed.records, replayed.damaged), (8, 0));
-        let (tasks, kept) = ledger.into_parts();
-        let (tasks, kept): (Vec<_>, Vec<_>) = (tasks.collect(), kept.collect());
+        let (tasks, results) = ledger.into_parts();
+        let (tasks, results): (Vec<_>, Vec<_>) = (tasks.collect(), results.collect());
         let [waits, ended] = &tasks[..] else { panic!("{tasks:?}") };
         assert_eq!(waits.task.input.as_bytes(), b"waits");
         assert_eq!(waits.task.idempotency_key.as_deref(), Some("key"));
@@ -47,7 +47,7 @@ fn the_first_format_is_read() {
         };
         assert_eq!(store.meta(FORMAT).unwrap(), 2, "earlier versions now refuse it");
         assert_eq!(result.text(), Ok("ended"));
-        assert_eq!((kept.len(), kept[0].0.epoch.number), (1, 2));
+        assert_eq!((results.len(), results[0].0.epoch.number), (1, 2));
     }
     let text = fs::read_to_string(&marker).unwrap();
     assert_eq!(
