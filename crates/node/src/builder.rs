@@ -126,7 +126,7 @@ impl NetworkManagerBuilder {
             Some(home) => home.next_boot().map_err(InternalError::from)?,
             None => boot_without_home(&config.identity)?,
         };
-        let (driver, called) = DriverHandle::new();
+        let (driver, queues) = DriverHandle::new();
         Ok(NetworkManager::of(Node {
             local_peer: keypair.public().to_peer_id(),
             clock: Clock::start(),
@@ -140,7 +140,7 @@ impl NetworkManagerBuilder {
             policies: Arc::new(Policies::new(policy)),
             recovery: Recovery::default(),
             collector: OnceLock::new(),
-            unstarted: Mutex::new(Some(Unstarted { keypair, registry, boot, called, manual })),
+            unstarted: Mutex::new(Some(Unstarted { keypair, registry, boot, queues, manual })),
             running: OnceLock::new(),
             config,
         }))

@@ -119,7 +119,7 @@ impl GroupHandle {
     pub async fn explain(&self) -> Result<GroupExplanation, NetworkError> {
         let (id, node) = (self.id, self.manager.node());
         let mut explained = node.ask(|answer| Question::ExplainGroup { id, answer }).await??;
-        let failures = node.shown(mem::take(&mut explained.failures)).await?;
+        let failures = node.task_views(mem::take(&mut explained.failures)).await?;
         explained.failures = failures.into_iter().flatten().map(Known::Here).collect();
         Ok(explained)
     }
@@ -139,13 +139,13 @@ impl GroupHandle {
     ) -> Result<Vec<Result<TaskView, Reason>>, NetworkError> {
         let (id, node) = (self.id, self.manager.node());
         let page = node.ask(|answer| Question::Members { id, from, limit, answer }).await??;
-        let (mut known, mut members) = (Vec::new(), Vec::with_capacity(page.len()));
+        let (mut tasks, mut members) = (Vec::new(), Vec::with_capacity(page.len()));
         for member in page {
-            members.push(member.map(|member| known.push(member)));
+            members.push(member.map(|member| tasks.push(member)));
         }
-        let mut shown = node.shown(known).await?.into_iter();
+        let mut views = node.task_views(tasks).await?.into_iter();
         let fill = |member: Result<(), Reason>| match member {
-            Ok(()) => shown.next().unwrap_or(Err(Reason::NotFound)),
+            Ok(()) => views.next().unwrap_or(Err(Reason::NotFound)),
             Err(reason) => Err(reason),
         };
         Ok(members.into_iter().map(fill).collect())
@@ -176,7 +176,7 @@ impl GroupHandle {
             let answer = self.manager.node().ask(|answer| Question::Failures { id, from, answer });
             let (found, further) = answer.await?;
             // A member whose record is damaged cannot be submitted again.
-            let found = self.manager.node().resolved(found, |task| task.again(TaskId::new()));
+            let found = self.manager.node().resolve(found, |task| task.again(TaskId::new()));
             for (task, of_task) in found.await?.into_iter().flatten() {
                 targets = of_task;
                 again.push(task);

@@ -15,7 +15,7 @@ use crate::{
     config::{Identity, NetworkConfig},
     driver::{
         call::Call,
-        handle::{Called, DriverHandle},
+        handle::{CallQueues, DriverHandle},
         question::{Answer, Question},
     },
     error::{InternalError, NetworkError},
@@ -61,7 +61,7 @@ pub(crate) struct Unstarted {
     pub(crate) keypair: Keypair,
     pub(crate) registry: Registry,
     pub(crate) boot: u32,
-    pub(crate) called: Called,
+    pub(crate) queues: CallQueues,
     pub(crate) manual: mpsc::Receiver<ManualAttempt>,
 }
 

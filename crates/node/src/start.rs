@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     book::keeper::Keeper,
     config::NetworkConfig,
-    driver::{Driver, DriverParts, Feeds, handle::Called},
+    driver::{Driver, DriverParts, Feeds, handle::CallQueues},
     error::{InternalError, NetworkError},
     journal::Journal,
     limits,
@@ -37,13 +37,13 @@ use crate::{
 /// The journal cannot be read, an address cannot be listened on, or the handler threads cannot be
 /// started.
 pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Running, NetworkError> {
-    let Unstarted { keypair, registry, boot, called, manual } = unstarted;
+    let Unstarted { keypair, registry, boot, queues, manual } = unstarted;
     let Node { config, clock, publisher, .. } = &**node;
     let policy = node.policies.now();
     let offer = policy.offer(&node.advert);
     let mut engine = Engine::new(engine_config(config, node.local_peer, boot, &offer));
     let journal = open_journal(node, &mut engine).await?;
-    let (reports, ended) = mpsc::channel(limits::REPORTS);
+    let (reports, report_queue) = mpsc::channel(limits::REPORTS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let executor = Executor::new(registry, threads, reports).map_err(InternalError::Threads)?;
     let keeper = Keeper::open(node).await;
@@ -54,7 +54,7 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let network = Network::build(net_config, clock.monotonic);
     let Network { handle: net, event_loop, events: facts, sessions } = network.await?;
     let archive = journal.as_ref().map(|journal| journal.archiver().archive());
-    let Called { entries, calls, snapshot } = called;
+    let CallQueues { entries, calls, snapshot } = queues;
     let driver = Driver::new(DriverParts {
         engine,
         executor,
@@ -63,7 +63,7 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
         publisher: publisher.clone(),
         collector: Arc::clone(node.collector()),
         snapshot,
-        feeds: Feeds { entries, calls, facts, sessions, reports: ended, manual },
+        feeds: Feeds { entries, calls, facts, sessions, reports: report_queue, manual },
         journal,
         durability: config.durability,
         policies: Arc::clone(&node.policies),
@@ -86,9 +86,9 @@ fn probes(node: &Node, net: &NetHandle, on_disk: Option<OnDisk>) -> (Probes, Run
     let Node { config, publisher, driver, .. } = node;
     let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
     let monitor = ResourceMonitor::of(&config.offered, dir, driver.snapshots());
-    let (samples, sampled) = watch::channel(Samples::default());
+    let (samples, latest) = watch::channel(Samples::default());
     let vitals = Vitals {
-        samples: sampled,
+        samples: latest,
         driver: driver.snapshots(),
         net: net.clone(),
         listeners: config.listen_addrs.len(),

@@ -97,8 +97,8 @@ pub(crate) fn own_key_copied(net: &NetHandle, now: Time) -> Option<KeyEvidence> 
 }
 
 /// Peers that the user decided about and the network does not know.
-pub(crate) fn absent(policy: &Policy, known: &HashSet<PeerId>) -> Vec<PeerInfo> {
-    let unknown = policy.peers().into_iter().filter(|peer| !known.contains(peer));
+pub(crate) fn absent(policy: &Policy, known_ids: &HashSet<PeerId>) -> Vec<PeerInfo> {
+    let unknown = policy.peers().into_iter().filter(|peer| !known_ids.contains(peer));
     let mut absent: Vec<PeerInfo> = unknown
         .map(|peer| {
             let info = policy.mark(PeerInfo::hint(peer, Vec::new(), DateTime::UNIX_EPOCH));

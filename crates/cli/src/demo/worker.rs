@@ -20,7 +20,7 @@ pub(super) struct Hello {
 /// Runs tasks of the peer in `owner` until standard input ends or a signal arrives.
 pub(crate) async fn worker(owner: Multiaddr, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
-    let mut left = watch_stdin()?;
+    let mut owner_left = watch_stdin()?;
     let running = async {
         let manager = start(owner).await?;
         out.value(&Hello { peer_id: manager.local_peer_id().to_string() })?;
@@ -28,11 +28,11 @@ pub(crate) async fn worker(owner: Multiaddr, out: &Output) -> anyhow::Result<u8>
     };
     let manager = tokio::select! {
         started = running => started?,
-        _ = &mut left => return Ok(exit::DONE),
+        _ = &mut owner_left => return Ok(exit::DONE),
         () = signals.next() => return Ok(exit::INTERRUPTED),
     };
     tokio::select! {
-        _ = left => {}
+        _ = owner_left => {}
         () = signals.next() => {}
     }
     // The owner has gone, so nobody needs a goodbye that takes longer.

@@ -3,7 +3,7 @@ use meshwork_api::ErrorView;
 
 use super::*;
 
-fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
+fn ended_task(error: Option<(&str, Option<u8>)>) -> TaskView {
     TaskView {
         id: String::new(),
         short: String::new(),
@@ -37,12 +37,12 @@ fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
 
 #[test]
 fn exit_code_of_a_task_is_kept_up_to_123() {
-    assert_eq!(of_task(&ended(None)), DONE);
-    assert_eq!(of_task(&ended(Some(("handler", None)))), FAILED);
-    assert_eq!(of_task(&ended(Some(("permanent", Some(42))))), 42);
-    assert_eq!(of_task(&ended(Some(("handler", Some(123))))), 123);
+    assert_eq!(of_task(&ended_task(None)), DONE);
+    assert_eq!(of_task(&ended_task(Some(("handler", None)))), FAILED);
+    assert_eq!(of_task(&ended_task(Some(("permanent", Some(42))))), 42);
+    assert_eq!(of_task(&ended_task(Some(("handler", Some(123))))), 123);
     for foreign in [0, 124, 127, 255] {
-        assert_eq!(of_task(&ended(Some(("handler", Some(foreign))))), FAILED, "{foreign}");
+        assert_eq!(of_task(&ended_task(Some(("handler", Some(foreign))))), FAILED, "{foreign}");
     }
 }
 
@@ -60,7 +60,7 @@ fn failure_codes_map_to_exit_codes() {
         ("refused", REFUSED),
         ("unknown_handler", NO_HANDLER),
     ] {
-        assert_eq!(of_task(&ended(Some((code, None)))), exit, "{code}");
+        assert_eq!(of_task(&ended_task(Some((code, None)))), exit, "{code}");
     }
 }
 

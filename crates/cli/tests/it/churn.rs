@@ -118,7 +118,7 @@ fn start(args: &[String]) -> Node {
 }
 
 /// A peer's state at the owner, the reason, and when it was last seen.
-fn seen(owner: &Node, peer: &str) -> (String, String, chrono::DateTime<chrono::Utc>) {
+fn peer_state(owner: &Node, peer: &str) -> (String, String, chrono::DateTime<chrono::Utc>) {
     let peer = owner.ask(&["peers", "show", peer, "--json"]).json();
     let last_seen = peer["last_seen"].as_str().unwrap().parse().unwrap();
     let why = peer["why"].as_str().unwrap_or_default().to_owned();
@@ -126,7 +126,7 @@ fn seen(owner: &Node, peer: &str) -> (String, String, chrono::DateTime<chrono::U
 }
 
 fn until_state(owner: &Node, peer: &str, state: &str) {
-    eventually(&format!("{peer} is {state}"), || seen(owner, peer).0 == state);
+    eventually(&format!("{peer} is {state}"), || peer_state(owner, peer).0 == state);
 }
 
 #[test]
@@ -146,13 +146,13 @@ fn no_task_is_lost_while_peers_come_and_go() {
         thread::sleep(HEARTBEAT);
         signal(&bee.process, Signal::CONT);
         thread::sleep(HEARTBEAT / 4);
-        assert_eq!(seen(&owner, "bee").0, "ready");
+        assert_eq!(peer_state(&owner, "bee").0, "ready");
     }
     // Suspended without end: the peer is lost, and last seen at the time of the suspension.
     let before = meshwork_node::time_of_day();
     signal(&bee.process, Signal::STOP);
     until_state(&owner, "bee", "disconnected");
-    let (_, why, last_seen) = seen(&owner, "bee");
+    let (_, why, last_seen) = peer_state(&owner, "bee");
     assert!(why.starts_with("silent for"), "{why}");
     let late = last_seen - before;
     assert!(late < chrono::TimeDelta::from_std(HEARTBEAT).unwrap(), "seen {late} after that");

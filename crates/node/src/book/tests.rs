@@ -9,12 +9,12 @@ fn address(port: usize) -> Multiaddr {
     format!("/ip4/127.0.0.1/tcp/{}", 2_000 + port).parse().unwrap()
 }
 
-fn nobody() -> HashSet<PeerId> {
+fn no_peers() -> HashSet<PeerId> {
     HashSet::new()
 }
 
 fn note(book: &mut Book, peer: PeerId, ready_at: u64, addresses: &[Multiaddr], grain: u64) -> bool {
-    book.note(&Meeting { peer, ready_at, addresses, name: "" }, &nobody(), grain)
+    book.note(&Meeting { peer, ready_at, addresses, name: "" }, &no_peers(), grain)
 }
 
 /// A book of `count` peers, each met a minute after the one before.
@@ -34,9 +34,9 @@ fn parse(text: &str) -> Result<(Book, usize), BookError> {
 #[test]
 fn saved_book_is_read_back_unchanged() {
     let (mut book, peers) = book_of(3);
-    let name = "/dns4/bee.example/udp/4101/quic-v1".parse().unwrap();
+    let dns_address = "/dns4/bee.example/udp/4101/quic-v1".parse().unwrap();
     let ip6 = "/ip6/2001:4860::1/tcp/4101".parse().unwrap();
-    assert!(note(&mut book, peers[1], NOW, &[name, ip6], 1));
+    assert!(note(&mut book, peers[1], NOW, &[dns_address, ip6], 1));
     assert_eq!(parse(&book.text()), Ok((book, 0)));
     assert_eq!(parse(&Book::new("test").text()), Ok((Book::new("test"), 0)));
 }
@@ -61,9 +61,9 @@ fn names_are_saved_and_a_forgotten_peer_is_removed() {
     let addresses = [address(0)];
     let name = "the bee = 100 % \u{fc}";
     let meeting = Meeting { peer: peers[0], ready_at: NOW, addresses: &addresses, name };
-    assert!(book.note(&meeting, &nobody(), 1));
+    assert!(book.note(&meeting, &no_peers(), 1));
     assert!(
-        !book.note(&Meeting { name: "", ..meeting }, &nobody(), 3600),
+        !book.note(&Meeting { name: "", ..meeting }, &no_peers(), 3600),
         "an empty name changes nothing"
     );
     let (mut read, bad) = parse(&book.text()).unwrap();
@@ -90,7 +90,7 @@ fn trusted_peer_is_remembered_without_an_address() {
     let known = Remembered::new(trusted, &[], true).unwrap().last_met("laptop", ready_at);
     assert_eq!(read.remembered(&list, clock), [known]);
     // An untrusted peer without an address is not dialled.
-    assert!(read.remembered(&nobody(), clock).is_empty());
+    assert!(read.remembered(&no_peers(), clock).is_empty());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn unreadable_line_is_skipped_and_all_others_are_read() {
     let text = format!("{}{}\n", book.text(), lines.join("\n"));
     let (read, bad) = parse(&text).unwrap();
     assert_eq!((&read, bad), (&book, count), "{text}");
-    assert_eq!(read.remembered(&nobody(), Clock::start()).len(), 1);
+    assert_eq!(read.remembered(&no_peers(), Clock::start()).len(), 1);
     // A second line of a peer does not change the first.
     let text = format!("{}{} {NOW} /ip4/127.0.0.1/tcp/4101\n", book.text(), peers[0]);
     assert_eq!(parse(&text), Ok((book, 0)));
@@ -236,7 +236,7 @@ proptest! {
     fn any_text_parses_or_is_refused_without_a_panic(text in "\\PC{0,200}", lines in proptest::collection::vec("[ -~]{0,80}", 0..20)) {
         parse(&text).ok();
         let (mut book, _) = parse(&format!("{FORMAT} test\n{}", lines.join("\n"))).unwrap();
-        book.trim(NOW, &nobody());
+        book.trim(NOW, &no_peers());
         let written = book.text();
         prop_assert_eq!(parse(&written).unwrap(), (book, 0));
     }

@@ -95,8 +95,8 @@ impl Driver {
 
     /// Gives a waiter its token.
     fn wait_for(&mut self, waiter: Waiter, now: Time) -> Option<Token> {
-        let (token, gone) = self.outside.waiters.add(waiter);
-        for input in gone {
+        let (token, unwatches) = self.outside.waiters.add(waiter);
+        for input in unwatches {
             self.feed(input, now);
         }
         token

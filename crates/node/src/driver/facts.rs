@@ -41,8 +41,8 @@ impl Driver {
                     return;
                 }
                 let policy = self.policies.now();
-                let seen = |known| peer_info(known, &policy, PeerLoad::default(), &self.clock);
-                let known_peers = known.iter().map(seen).collect();
+                let info = |status| peer_info(status, &policy, PeerLoad::default(), &self.clock);
+                let known_peers = known.iter().map(info).collect();
                 self.outside
                     .publisher
                     .publish_message(NetworkMessage::PeerDiscovery { known_peers, query });

@@ -23,7 +23,7 @@ pub(crate) struct DriverHandle {
 
 /// The driver's end of its handle.
 #[derive(Debug)]
-pub(crate) struct Called {
+pub(crate) struct CallQueues {
     /// Calls that may add to what is kept on disk; see [`Call::is_entry`].
     pub(crate) entries: mpsc::Receiver<Call>,
     /// All other calls.
@@ -33,12 +33,12 @@ pub(crate) struct Called {
 
 impl DriverHandle {
     /// A handle, and what the driver is started with.
-    pub(crate) fn new() -> (Self, Called) {
-        let (entries, entered) = mpsc::channel(limits::CALLS);
-        let (calls, called) = mpsc::channel(limits::CALLS);
+    pub(crate) fn new() -> (Self, CallQueues) {
+        let (entries, entry_queue) = mpsc::channel(limits::CALLS);
+        let (calls, call_queue) = mpsc::channel(limits::CALLS);
         let (published, snapshot) = snapshot::channel();
-        let called = Called { entries: entered, calls: called, snapshot: published };
-        (Self { entries, calls, snapshot }, called)
+        let queues = CallQueues { entries: entry_queue, calls: call_queue, snapshot: published };
+        (Self { entries, calls, snapshot }, queues)
     }
 
     /// Sends a call. Waits while the driver's queue is full.

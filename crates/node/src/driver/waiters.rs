@@ -48,8 +48,8 @@ impl Waiters {
     /// Gives a waiter its token. The returned inputs, about callers that stopped waiting, must be fed
     /// first.
     pub(super) fn add(&mut self, waiter: Waiter) -> (Option<Token>, Vec<Input>) {
-        let gone = self.sweep();
-        (token(self.slab.insert(waiter)), gone)
+        let unwatches = self.sweep();
+        (token(self.slab.insert(waiter)), unwatches)
     }
 
     /// Turns a reply of the engine into the answer for its caller. Ignores callers that stopped
@@ -122,16 +122,16 @@ impl Waiters {
         if self.slab.len() < 2 * self.swept + SLACK {
             return Vec::new();
         }
-        let gone = self.slab.iter().filter(|(_, waiter)| waiter.is_gone());
-        let gone: Vec<usize> = gone.map(|(key, _)| key).collect();
-        let gone: Vec<(usize, Waiter)> =
-            gone.into_iter().filter_map(|key| Some((key, self.slab.try_remove(key)?))).collect();
+        let ended_waits = self.slab.iter().filter(|(_, waiter)| waiter.is_gone());
+        let keys: Vec<usize> = ended_waits.map(|(key, _)| key).collect();
+        let removed: Vec<(usize, Waiter)> =
+            keys.into_iter().filter_map(|key| Some((key, self.slab.try_remove(key)?))).collect();
         self.slab.shrink_to_fit();
         self.swept = self.slab.len();
         let unwatch = |(key, waiter): (usize, Waiter)| {
             Some(Input::Unwatch { id: waiter.task()?, token: token(key)? })
         };
-        gone.into_iter().filter_map(unwatch).collect()
+        removed.into_iter().filter_map(unwatch).collect()
     }
 }
 

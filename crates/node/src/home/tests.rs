@@ -95,7 +95,7 @@ fn clock_far_ahead_leaves_boot_counts_for_later_starts() {
 
 /// Puts invalid things in place of a file, one after the other: invalid UTF-8, too many bytes, a
 /// folder, a pipe.
-pub(crate) fn strange(at: &Path) -> impl Iterator<Item = &'static str> {
+pub(crate) fn put_invalid_files(at: &Path) -> impl Iterator<Item = &'static str> {
     ["no text", "too long", "folder", "pipe"].into_iter().inspect(move |kind| {
         fs::remove_file(at).or_else(|_| fs::remove_dir(at)).ok();
         match *kind {
@@ -125,7 +125,7 @@ fn error_names_the_invalid_file_of_a_home() {
     ];
     for (name, read) in reads {
         let path = dir.path().join(name);
-        for kind in strange(&path) {
+        for kind in put_invalid_files(&path) {
             let error = read(&home).unwrap_err();
             assert!(matches!(error, HomeError::Damaged { .. }), "{name}, {kind}: {error}");
             assert!(error.to_string().contains(name), "{kind}: {error}");

@@ -46,8 +46,8 @@ impl NetworkManager {
 fn peers(node: &Node, load: impl Fn(&PeerId) -> PeerLoad) -> Result<Vec<PeerInfo>, NetworkError> {
     let statuses = node.net()?.peers();
     let policy = node.policies.now();
-    let seen =
+    let info =
         |status: &PeerStatus| status::peer_info(status, &policy, load(&status.peer), &node.clock);
-    let known = statuses.iter().map(|status| status.peer).collect();
-    Ok(statuses.iter().map(seen).chain(status::absent(&policy, &known)).collect())
+    let known_ids = statuses.iter().map(|status| status.peer).collect();
+    Ok(statuses.iter().map(info).chain(status::absent(&policy, &known_ids)).collect())
 }

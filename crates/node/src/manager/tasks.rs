@@ -99,7 +99,7 @@ impl NetworkManager {
     /// stopped.
     pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, NetworkError> {
         match self.node.ask(|answer| Question::Task { id, answer }).await? {
-            Ok(known) => Ok(self.node.shown(vec![known]).await?.pop().transpose()?),
+            Ok(task) => Ok(self.node.task_views(vec![task]).await?.pop().transpose()?),
             Err(Reason::NotFound) => Ok(None),
             Err(reason) => Err(reason.into()),
         }
@@ -127,7 +127,7 @@ impl NetworkManager {
                 Known::Here(task) => (task.submitted, task.id),
                 Known::Archived { id, submitted, .. } => (*submitted, *id),
             });
-            found.extend(self.node.shown(page).await?.into_iter().flatten());
+            found.extend(self.node.task_views(page).await?.into_iter().flatten());
             if is_last || listed == most {
                 return Ok(found);
             }
@@ -151,8 +151,9 @@ impl NetworkManager {
     /// ended or has succeeded (`invalid_task`); or as for [`Self::distribute_task`].
     pub async fn retry_task(&self, id: TaskId) -> Result<TaskHandle, NetworkError> {
         let new = TaskId::new();
-        let known = self.node.ask(|answer| Question::Resubmission { id, new, answer }).await??;
-        let read = self.node.resolved(vec![known], |task| task.again(new)).await?;
+        let resubmission =
+            self.node.ask(|answer| Question::Resubmission { id, new, answer }).await??;
+        let read = self.node.resolve(vec![resubmission], |task| task.again(new)).await?;
         let (task, targets) = read.into_iter().next().ok_or(Reason::NotFound)??;
         self.distribute_task(task, targets).await
     }

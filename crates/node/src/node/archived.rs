@@ -49,18 +49,18 @@ impl Node {
     }
 
     /// Replaces each place in the archive by the task there, in the same order.
-    pub(crate) async fn resolved<T>(
+    pub(crate) async fn resolve<T>(
         &self,
-        known: Vec<Known<T>>,
+        tasks: Vec<Known<T>>,
         of: impl Fn(ArchivedTask) -> Option<T>,
     ) -> Result<Vec<Result<T, Reason>>, NetworkError> {
-        let archived = known.iter().filter_map(|known| match known {
+        let archived = tasks.iter().filter_map(|task| match task {
             Known::Here(_) => None,
             Known::Archived { id, number, .. } => Some((*id, *number)),
         });
         let mut read = self.read(archived.collect()).await?.into_iter();
-        let resolved = known.into_iter().filter_map(|known| match known {
-            Known::Here(known) => Some(Ok(known)),
+        let resolved = tasks.into_iter().filter_map(|task| match task {
+            Known::Here(task) => Some(Ok(task)),
             Known::Archived { .. } => {
                 let damaged = || Reason::Damaged {
                     detail: "its record is not that of an ended task".to_owned(),
@@ -72,25 +72,25 @@ impl Node {
     }
 
     /// Views of tasks, in the same order.
-    pub(crate) async fn shown(
+    pub(crate) async fn task_views(
         &self,
-        known: Vec<Known<TaskView>>,
+        tasks: Vec<Known<TaskView>>,
     ) -> Result<Vec<Result<TaskView, Reason>>, NetworkError> {
-        let submitted: Vec<Option<Time>> = known
+        let submitted: Vec<Option<Time>> = tasks
             .iter()
-            .map(|known| match known {
+            .map(|task| match task {
                 Known::Here(_) => None,
                 Known::Archived { submitted, .. } => Some(*submitted),
             })
             .collect();
-        let mut shown = self.resolved(known, |task| task.view()).await?;
-        for (shown, submitted) in shown.iter_mut().zip(submitted) {
+        let mut views = self.resolve(tasks, |task| task.view()).await?;
+        for (view, submitted) in views.iter_mut().zip(submitted) {
             // The engine's time is more exact than the one on disk, and lists continue behind it.
-            if let (Ok(view), Some(submitted)) = (shown, submitted) {
+            if let (Ok(view), Some(submitted)) = (view, submitted) {
                 view.submitted = submitted;
             }
         }
-        Ok(shown)
+        Ok(views)
     }
 
     /// The end in the driver's answer. `hands_out`: the caller is given the result.
@@ -114,8 +114,8 @@ impl Node {
         number: u64,
         hands_out: bool,
     ) -> Result<TaskEnd, TaskError> {
-        let known = vec![Known::Archived { id, number, submitted: Time::ZERO }];
-        let read = self.resolved(known, ArchivedTask::end).await.map_err(|_| TaskError::Stopped)?;
+        let tasks = vec![Known::Archived { id, number, submitted: Time::ZERO }];
+        let read = self.resolve(tasks, ArchivedTask::end).await.map_err(|_| TaskError::Stopped)?;
         let end = read.into_iter().next().ok_or(TaskError::Stopped)?;
         let end = end.map_err(TaskError::Refused)?;
         if hands_out {

@@ -46,8 +46,8 @@ impl DiscoveryProtocol {
         let found = node.net()?.find_peers(query).await;
         let found = found.map_err(|error| node.noted(error.into()))?;
         let policy = node.policies.now();
-        let seen = |found| status::peer_info(found, &policy, PeerLoad::default(), &node.clock);
-        Ok(found.iter().map(seen).collect())
+        let info = |peer| status::peer_info(peer, &policy, PeerLoad::default(), &node.clock);
+        Ok(found.iter().map(info).collect())
     }
 
     /// Announces a peer. If `peer_info` is about this node, sends the node's advert to peers again,

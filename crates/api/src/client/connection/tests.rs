@@ -19,7 +19,7 @@ enum Habit {
     /// Answers one request, then closes the connection.
     ClosesAfterOne,
     /// Answers requests until the test makes it close the connection.
-    ClosesWhenTold,
+    ClosesOnNotify,
     /// Answers one request, reads the next one and closes the connection.
     CutsSecond,
     /// Reads one request and closes the connection.
@@ -42,17 +42,17 @@ impl Fixture {
         let path = home.path().join("api.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let (connections, requests) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-        let counted = (Arc::clone(&connections), Arc::clone(&requests));
+        let counters = (Arc::clone(&connections), Arc::clone(&requests));
         let close = Arc::<Notify>::default();
         let closes = Arc::clone(&close);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                counted.0.fetch_add(1, Ordering::SeqCst);
-                let (requests, closes) = (Arc::clone(&counted.1), Arc::clone(&closes));
+                counters.0.fetch_add(1, Ordering::SeqCst);
+                let (requests, closes) = (Arc::clone(&counters.1), Arc::clone(&closes));
                 tokio::spawn(async move {
                     tokio::select! {
                         () = serve(stream, habit, requests) => {}
-                        () = closes.notified(), if habit == Habit::ClosesWhenTold => {}
+                        () = closes.notified(), if habit == Habit::ClosesOnNotify => {}
                     }
                 });
             }
@@ -133,7 +133,7 @@ async fn closed_connection_is_replaced_before_sending() {
 
 #[tokio::test]
 async fn connection_that_is_just_closing_is_replaced() {
-    let server = Fixture::new(Habit::ClosesWhenTold);
+    let server = Fixture::new(Habit::ClosesOnNotify);
     for number in 1..=20 {
         assert!(server.client.drain(true).await.unwrap().draining, "{number}");
         assert_eq!(server.counts(), (number, number));

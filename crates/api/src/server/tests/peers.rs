@@ -183,10 +183,10 @@ async fn handlers_are_listed_with_their_offers() {
 async fn requests_about_the_node_as_a_peer_are_refused() {
     let server = Fixture::running().await;
     let itself = server.manager.local_peer_id().to_string();
-    for name in ["ant", itself.as_str()] {
-        let shown = api_error(server.client.peer(name).await.unwrap_err());
-        let pinged = api_error(server.client.ping(name).await.unwrap_err());
-        let trusted = api_error(server.client.trust(name, true).await.unwrap_err());
+    for selector in ["ant", itself.as_str()] {
+        let shown = api_error(server.client.peer(selector).await.unwrap_err());
+        let pinged = api_error(server.client.ping(selector).await.unwrap_err());
+        let trusted = api_error(server.client.trust(selector, true).await.unwrap_err());
         for problem in [shown, pinged, trusted] {
             assert_eq!(problem.status, 400, "{problem:?}");
             assert!(problem.detail.contains("this node itself"), "{problem:?}");

@@ -9,7 +9,7 @@ use crate::ErrorCode;
 const BUSY: ErrorCode = ErrorCode::Busy;
 
 /// Submits a task that runs for an hour.
-async fn long(server: &Fixture) -> TaskId {
+async fn submit_hour_long(server: &Fixture) -> TaskId {
     let task = Task::new("debug/sleep").unwrap().with_param("ms", 3_600_000);
     server.manager.distribute_task(task, Vec::new()).await.unwrap().id()
 }
@@ -31,7 +31,7 @@ async fn all_open(server: &Fixture) -> Vec<UnixStream> {
 #[tokio::test]
 async fn cancel_succeeds_while_all_wait_permits_are_taken() {
     let server = Fixture::running().await;
-    let id = long(&server).await.to_string();
+    let id = submit_hour_long(&server).await.to_string();
     let mut waiting = JoinSet::new();
     for _ in 0..limits::LONG_POLLS {
         let (client, id) = (server.client.clone(), id.clone());
@@ -64,7 +64,7 @@ async fn cancel_succeeds_while_all_wait_permits_are_taken() {
 #[tokio::test]
 async fn reserved_connections_serve_status_and_stop() {
     let mut server = Fixture::running().await;
-    let id = long(&server).await.to_string();
+    let id = submit_hour_long(&server).await.to_string();
     let open = all_open(&server).await;
     // Silent clients occupy the reserved connections for a second only.
     let mut silent = Vec::new();

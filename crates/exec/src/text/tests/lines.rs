@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{outcome, text};
 use crate::HandlerError;
 
-fn done(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
+fn output_of(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
     String::from_utf8(outcome(handler, input, params).unwrap().into()).unwrap()
 }
 
@@ -77,12 +77,12 @@ fn reordered_lines_take_the_ending_of_the_first() {
 #[test]
 fn output_of_line_operations_is_bounded() {
     let many = "\n".repeat(INLINE_BYTES);
-    assert_eq!(done("text/reverse", &many, &[]).len(), INLINE_BYTES);
+    assert_eq!(output_of("text/reverse", &many, &[]).len(), INLINE_BYTES);
     let mixed = format!("\r\n{}", "\n".repeat(INLINE_BYTES - 2));
     let error = outcome("text/reverse", &mixed, &[]).unwrap_err();
     assert!(matches!(error, HandlerError::OutputTooLarge), "{error}");
     let different: String = (0..100_000).map(|n| format!("{n}\n")).collect();
-    assert_eq!(done("text/unique", &different, &[]), different);
+    assert_eq!(output_of("text/unique", &different, &[]), different);
     let long = "x".repeat(INLINE_BYTES);
     let error = outcome("text/unique", &long, &[("count", "true")]).unwrap_err();
     assert!(matches!(error, HandlerError::OutputTooLarge), "{error}");
@@ -105,7 +105,7 @@ proptest! {
             ("text/sort", &[("numeric", "true"), ("order", "desc")]),
             ("text/reverse", &[]),
         ] {
-            let output = done(handler, &input, params);
+            let output = output_of(handler, &input, params);
             prop_assert!(output.len() <= input.len() + 1);
             prop_assert_eq!(sorted(output.lines().collect()), sorted(input.lines().collect()));
         }
@@ -114,8 +114,8 @@ proptest! {
     #[test]
     fn reversing_twice_restores_the_lines(input in texts()) {
         for by in ["lines", "chars"] {
-            let once = done("text/reverse", &input, &[("by", by)]);
-            let twice = done("text/reverse", &once, &[("by", by)]);
+            let once = output_of("text/reverse", &input, &[("by", by)]);
+            let twice = output_of("text/reverse", &once, &[("by", by)]);
             prop_assert!(twice.lines().eq(input.lines()), "{once:?} {twice:?}");
         }
     }
@@ -125,19 +125,19 @@ proptest! {
         numbers in prop::collection::vec(-9_999_i32..10_000, 0..30),
     ) {
         let lines: Vec<String> = numbers.iter().map(|n| format!("{}", f64::from(*n) / 100.0)).collect();
-        let output = done("text/sort", &lines.join("\n"), &[("numeric", "true")]);
+        let output = output_of("text/sort", &lines.join("\n"), &[("numeric", "true")]);
         let output: Vec<f64> = output.lines().map(|line| line.parse().unwrap()).collect();
         prop_assert!(output.is_sorted(), "{output:?}");
     }
 
     #[test]
     fn unique_keeps_each_line_once(input in texts()) {
-        let output = done("text/unique", &input, &[]);
+        let output = output_of("text/unique", &input, &[]);
         let lines: Vec<&str> = output.lines().collect();
         let set: HashSet<&str> = lines.iter().copied().collect();
         prop_assert_eq!(set.len(), lines.len());
         prop_assert_eq!(set, input.lines().collect::<HashSet<_>>());
-        let counted = done("text/unique", &input, &[("count", "true")]);
+        let counted = output_of("text/unique", &input, &[("count", "true")]);
         let total: usize =
             counted.lines().map(|line| line.split_once('\t').unwrap().0.parse::<usize>().unwrap()).sum();
         prop_assert_eq!(total, input.lines().count());
@@ -145,8 +145,8 @@ proptest! {
 
     #[test]
     fn adjacent_ranges_make_up_the_text(input in texts(), at in 1_usize..25) {
-        let head = done("text/lines", &input, &[("to", &at.to_string())]);
-        let tail = done("text/lines", &input, &[("from", &(at + 1).to_string())]);
+        let head = output_of("text/lines", &input, &[("to", &at.to_string())]);
+        let tail = output_of("text/lines", &input, &[("from", &(at + 1).to_string())]);
         prop_assert_eq!(head + &tail, input);
     }
 }

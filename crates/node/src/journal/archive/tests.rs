@@ -119,7 +119,7 @@ fn non_regular_file_is_named_at_the_start_and_never_blocks() {
     let home = tempfile::tempdir().unwrap();
     let (archive, ..) = archive(home.path(), 3);
     let path = archive.path(100, 0);
-    for kind in home::tests::strange(&path) {
+    for kind in home::tests::put_invalid_files(&path) {
         let error = archive.scan(|| {}).unwrap_err();
         assert!(matches!(error, JournalError::Damaged { damaged: 3, .. }), "{kind}: {error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{kind}: {error}");

@@ -10,7 +10,7 @@ use super::{
     super::{Journal, Recovery, frames},
     *,
 };
-use crate::{clock::Clock, home::tests::strange};
+use crate::{clock::Clock, home::tests::put_invalid_files};
 
 mod archive;
 mod copies;
@@ -143,7 +143,7 @@ async fn damaged_marker_is_rebuilt_from_the_journal() {
     let dir = home(3).await;
     let marker = dir.path().join("journal.id");
     let open = async || Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
-    for kind in strange(&marker) {
+    for kind in put_invalid_files(&marker) {
         let error = open().await.unwrap_err();
         assert!(matches!(error, JournalError::Marker { .. }), "{kind}: {error}");
         assert!(error.to_string().contains("salvage the journal"), "{error}");
@@ -158,12 +158,12 @@ async fn damaged_marker_is_rebuilt_from_the_journal() {
 async fn non_file_journal_is_refused_but_such_a_marker_is_ignored() {
     let dir = home(3).await;
     let open = async || Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
-    for kind in strange(&dir.path().join("journal.told")) {
+    for kind in put_invalid_files(&dir.path().join("journal.told")) {
         open().await.unwrap_or_else(|error| panic!("{kind}: {error}")).0.close().await;
         assert_eq!(verify(dir.path()).unwrap().records, 4, "{kind}");
     }
     let path = dir.path().join(FILE);
-    for kind in strange(&path) {
+    for kind in put_invalid_files(&path) {
         for error in [open().await.map(drop).unwrap_err(), verify(dir.path()).unwrap_err()] {
             assert!(error.to_string().contains("journal.redb"), "{kind}: {error}");
             assert!(error.to_string().contains("restore a copy"), "{kind}: {error}");

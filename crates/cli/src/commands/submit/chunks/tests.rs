@@ -9,7 +9,7 @@ fn member(text: impl Into<String>) -> Item {
 }
 
 /// Chunks of the members that a test sends.
-fn sent() -> (mpsc::Sender<Item>, Chunks) {
+fn item_channel() -> (mpsc::Sender<Item>, Chunks) {
     let (sender, items) = mpsc::channel(limits::READ_AHEAD);
     let most = limits::BATCH_TASKS;
     (sender, Chunks::Items(Read { items, held: None, first: 0, unended: None, most }))
@@ -60,7 +60,7 @@ async fn ranges_are_submitted_in_order() {
 /// A chunk is complete after `LINGER`, although more members may follow.
 #[tokio::test(start_paused = true)]
 async fn slow_members_are_sent_after_linger() {
-    let (sender, mut chunks) = sent();
+    let (sender, mut chunks) = item_channel();
     let slow = tokio::spawn(async move {
         for number in 0..5 {
             sender.send(member(number.to_string())).await.expect("it is read");
