@@ -196,8 +196,8 @@ fn attention(status: &Status) -> Vec<String> {
 fn own_key_copied(copied: &KeyCopyView, peers: &[PeerView]) -> String {
     let KeyCopyView { how, address, peer } = copied;
     let what = "another machine uses the key of this node";
-    let known = peers.iter().find(|known| peer.as_ref() == Some(&known.peer_id));
-    let name = known.and_then(|known| known.name.as_deref());
+    let entry = peers.iter().find(|entry| peer.as_ref() == Some(&entry.peer_id));
+    let name = entry.and_then(|entry| entry.name.as_deref());
     let found = match (how, address, peer) {
         (KeyCopySign::Said, _, Some(peer)) => {
             format!("{} says that {what}", format::peer_label(name, peer))

@@ -146,9 +146,9 @@ fn accepted_tasks_survive_power_cuts() {
     let Some(disk) = Disk::new() else { return };
     let given = std::env::var("MESHWORK_POWER_CUTS").ok().and_then(|cuts| cuts.parse().ok());
     let cuts = given.unwrap_or(CUTS);
-    let (accepted, gone) = lost(&disk, cuts, "true");
+    let (accepted, lost_tasks) = lost(&disk, cuts, "true");
     assert!(accepted >= cuts * ANSWERS);
-    assert_eq!(gone, 0, "of {accepted} accepted tasks");
+    assert_eq!(lost_tasks, 0, "of {accepted} accepted tasks");
 }
 
 /// Checks that the test detects a loss, with a node that answers before it syncs.
@@ -159,6 +159,6 @@ fn node_without_sync_loses_accepted_tasks() {
         return;
     }
     let Some(disk) = Disk::new() else { return };
-    let (accepted, gone) = lost(&disk, 1, "export MESHWORK_TEST_SKIP_FSYNC=1");
-    assert!(gone > 0, "none of {accepted}");
+    let (accepted, lost_tasks) = lost(&disk, 1, "export MESHWORK_TEST_SKIP_FSYNC=1");
+    assert!(lost_tasks > 0, "none of {accepted}");
 }

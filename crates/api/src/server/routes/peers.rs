@@ -49,8 +49,8 @@ pub(super) async fn show(
     Named(text): Named,
 ) -> Result<Json<PeerView>, Problem> {
     let peer = another(&cx, &text)?;
-    let known = cx.manager.get_peers().await?;
-    let info: Option<PeerInfo> = known.into_iter().find(|info| info.peer_id == peer);
+    let peers = cx.manager.get_peers().await?;
+    let info: Option<PeerInfo> = peers.into_iter().find(|info| info.peer_id == peer);
     info.map(|info| Json(info.into())).ok_or_else(|| {
         let detail = format!("unknown peer {peer}");
         Problem::new(StatusCode::NOT_FOUND, ErrorCode::PeerNotFound, detail)
@@ -157,8 +157,8 @@ pub(super) async fn disconnect(
 /// The user's current decisions about a peer, and their effect.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Problem> {
-    let known = cx.manager.known_peers()?;
-    let view = known.into_iter().find(|info| info.peer_id == peer).map(PeerView::from);
+    let peers = cx.manager.known_peers()?;
+    let view = peers.into_iter().find(|info| info.peer_id == peer).map(PeerView::from);
     let policy = cx.manager.accepts();
     let trusted = view.as_ref().is_some_and(|view| view.trusted);
     let accepted = policy.iter().filter(|(family, _)| policy.allows(family, trusted));
@@ -186,7 +186,7 @@ fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
 
 /// The name of a known peer.
 fn name_of(cx: &Context, peer: PeerId) -> Result<Option<String>, NetworkError> {
-    let known = cx.manager.known_peers()?;
-    let info = known.into_iter().find(|info| info.peer_id == peer);
+    let peers = cx.manager.known_peers()?;
+    let info = peers.into_iter().find(|info| info.peer_id == peer);
     Ok(info.and_then(|info| info.name().map(str::to_owned)))
 }

@@ -107,8 +107,8 @@ async fn ready(peer: PeerId, manager: &NetworkManager) -> String {
 /// A peer's name and short id, and whether this node trusts it.
 async fn label(peer: PeerId, manager: &NetworkManager) -> (String, bool) {
     let short = format::short_peer(&peer.to_string());
-    let known = manager.get_peers().await.unwrap_or_default();
-    let Some(info) = known.into_iter().find(|info| info.peer_id == peer) else {
+    let peers = manager.get_peers().await.unwrap_or_default();
+    let Some(info) = peers.into_iter().find(|info| info.peer_id == peer) else {
         return (short, false);
     };
     match info.name() {
