@@ -97,7 +97,7 @@ impl NetworkManager {
     /// The node did not stop within ten seconds after the grace. What was left is abandoned.
     pub async fn shutdown_within(&self, grace: Duration) -> Result<(), NetworkError> {
         if self.node.take_unstarted().is_some() {
-            // The node was never started, and cannot be any more.
+            // The node was never started. A later start fails.
             return Ok(());
         }
         let (done, stopped) = oneshot::channel();

@@ -290,18 +290,25 @@ async fn remembered_peers_are_dialled_while_few_are_connected() {
     assert_eq!(ant.event_loop.shared.peers.connected(), limits::MIN_DEGREE);
 }
 
+/// Two nodes in these ranges, of which the first has learned of the second's advert.
+async fn node_with_a_lead(ranges: &[&str]) -> (Bench, Bench) {
+    let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
+    let (reply, _) = oneshot::channel();
+    b.event_loop.on_dial_command(Caller { address: a.address(), reply });
+    let id = b.id();
+    let has_lead = |a: &Bench, _: &Bench| {
+        let now = a.event_loop.shared.local.clock.now();
+        a.event_loop.exchange.leads().get(&id, now).is_some()
+    };
+    turn_until(&mut a, &mut b, has_lead).await;
+    (a, b)
+}
+
 #[tokio::test]
 async fn signed_addresses_are_remembered_if_dialable() {
     for (ranges, is_remembered) in [(&["127.0.0.0/8"][..], true), (&[][..], false)] {
-        let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
-        let (reply, _) = oneshot::channel();
-        b.event_loop.on_dial_command(Caller { address: a.address(), reply });
+        let (mut a, b) = node_with_a_lead(ranges).await;
         let id = b.id();
-        let has_lead = |a: &Bench, _: &Bench| {
-            let now = a.event_loop.shared.local.clock.now();
-            a.event_loop.exchange.leads().get(&id, now).is_some()
-        };
-        turn_until(&mut a, &mut b, has_lead).await;
         a.event_loop.publisher.publish(&mut a.event_loop.shared.peers);
         let status = a.handle.peers().iter().find(|status| status.peer == id).cloned().unwrap();
         let address = crate::address::without_peer(&b.address());
@@ -313,15 +320,7 @@ async fn signed_addresses_are_remembered_if_dialable() {
 #[tokio::test]
 async fn mesh_round_sets_one_timer_even_if_dials_fail() {
     let ranges = &["127.0.0.0/8"][..];
-    let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
-    let (reply, _) = oneshot::channel();
-    b.event_loop.on_dial_command(Caller { address: a.address(), reply });
-    let id = b.id();
-    let has_lead = |a: &Bench, _: &Bench| {
-        let now = a.event_loop.shared.local.clock.now();
-        a.event_loop.exchange.leads().get(&id, now).is_some()
-    };
-    turn_until(&mut a, &mut b, has_lead).await;
+    let (mut a, _b) = node_with_a_lead(ranges).await;
     // Another node knows the same leads and is connected to none of them.
     let mut c = Bench::in_ranges(8, ranges).await;
     let EventLoop { dialer, shared, .. } = &mut c.event_loop;

@@ -36,7 +36,7 @@ impl Stopping {
         self.ends.unwrap_or(self.grace_ends)
     }
 
-    /// Ends the grace when it is over or nothing is at work any more. Returns true once.
+    /// Ends the grace if its time is over, or if no attempt is at work. Returns true once.
     pub(super) fn end_grace(&mut self, is_at_work: bool) -> bool {
         let is_in_grace = is_at_work && Instant::now() < self.grace_ends;
         if is_in_grace || self.ends.is_some() {

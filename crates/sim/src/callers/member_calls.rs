@@ -191,7 +191,7 @@ impl Callers {
         }
     }
 
-    /// Records which groups of this owner have stopped: their members must not be placed any more.
+    /// Records which groups of this owner have stopped. Their waiting members must not be placed.
     pub(crate) fn note_stopped_groups(&mut self, owner: usize, node: &Node, now: Time) {
         let Some(engine) = node.engine() else { return };
         let clock = node.clock(now);

@@ -95,7 +95,7 @@ impl Process {
 
     // === Timers ===
 
-    /// Whether a timer may be due. Then no event is planned any more.
+    /// Whether a timer may be due. If so, clears the planned event.
     pub(crate) fn take_wake(&mut self, now: Time) -> bool {
         let is_due = self.wake_at <= now;
         if is_due {
