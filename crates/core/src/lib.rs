@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod advert;
+pub mod blob;
 pub mod command;
 pub mod discovery;
 pub mod engine;
@@ -27,6 +28,7 @@ pub mod task;
 pub mod time;
 
 pub use advert::{Advert, Capacity};
+pub use blob::{BlobForm, BlobHash, BlobRef, Payload};
 pub use command::{DiscoveryEvent, HealthEvent, ResourceEvent, TaskProtocolEvent};
 pub use discovery::PeerQuery;
 pub use failure::{FailureCode, TaskFailure};

@@ -18,17 +18,19 @@ enum May {
 
 const ROOMS: &[(&str, May)] = &[
     ("meshwork-core", May::These(&[])),
-    ("meshwork-exec", May::These(&["meshwork-core"])),
-    ("meshwork-net", May::These(&["meshwork-core"])),
+    ("meshwork-blob", May::These(&["meshwork-core"])),
+    ("meshwork-exec", May::These(&["meshwork-core", "meshwork-blob"])),
+    ("meshwork-net", May::These(&["meshwork-core", "meshwork-blob"])),
     ("meshwork-sim", May::These(&["meshwork-core"])),
-    ("meshwork-node", May::These(&["meshwork-core", "meshwork-exec", "meshwork-net"])),
-    ("meshwork-api", May::These(&["meshwork-core", "meshwork-node"])),
-    ("meshwork", May::These(&["meshwork-core", "meshwork-exec", "meshwork-net", "meshwork-node"])),
+    ("meshwork-node", May::These(&["meshwork-core", "meshwork-blob", "meshwork-exec", "meshwork-net"])),
+    ("meshwork-api", May::These(&["meshwork-core", "meshwork-blob", "meshwork-node"])),
+    ("meshwork", May::These(&["meshwork-core", "meshwork-blob", "meshwork-exec", "meshwork-net", "meshwork-node"])),
     (
         "meshwork-cli",
         May::These(&[
             "meshwork",
             "meshwork-core",
+            "meshwork-blob",
             "meshwork-exec",
             "meshwork-node",
             "meshwork-api",
