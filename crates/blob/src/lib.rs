@@ -6,4 +6,8 @@
 //! Absent on purpose: which blobs are kept, for whom, and how many bytes they may take
 //! (`meshwork_core::engine`), and how blobs travel (`meshwork-net`).
 
+pub mod hasher;
 pub mod limits;
+pub mod store;
+
+pub use store::{Blob, Draft, ReadError, Ready, Store, WriteError};

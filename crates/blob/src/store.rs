@@ -1,0 +1,431 @@
+//! The store: a directory with one file for each blob.
+//!
+//! `data/ab/abcd…` has the bytes of a blob, `data/ab/abcd….tree` its outboard if it has one, and
+//! `new/` the blobs that are being written. A name in `data` proves nothing: a crash may leave
+//! files there that were never synced. The node's journal says which blobs are valid, and
+//! [`Store::open`] removes all other files.
+//!
+//! Absent on purpose: which blobs are kept (the engine), and locks on files: one process uses a
+//! store, and an open blob stays readable after its removal.
+
+use std::{
+    collections::HashMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, ErrorKind, Read as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use meshwork_core::BlobHash;
+
+mod draft;
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    draft::{Draft, Ready},
+    error::{ReadError, WriteError},
+};
+use crate::limits::{COPY_BYTES, SYNC_EACH};
+
+/// The blobs on the disk of one node. Cheap to clone; its methods block on the disk.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    syncs: Syncs,
+    /// The files in `data`. The lock is held while a file gets or loses its name, so that this
+    /// table and the directory agree.
+    files: Mutex<HashMap<BlobHash, Stored>>,
+    next: AtomicU64,
+}
+
+/// Whether blobs survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syncs {
+    /// [`Store::publish`] returns once the blobs are on disk.
+    Yes,
+    /// The blobs end with the process: nothing is synced.
+    No,
+}
+
+/// A blob's file.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    size: u64,
+    /// Distinguishes this file from an earlier one of the same blob.
+    serial: Serial,
+    /// Whether this process has written or read the whole file, with the right hash.
+    is_verified: bool,
+}
+
+/// Distinguishes successive files of one blob, so that a late removal spares a newer file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Serial(pub u64);
+
+/// A blob that was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The hash of its bytes.
+    pub hash: BlobHash,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its file.
+    pub serial: Serial,
+}
+
+/// A stored blob, open for reading. It stays readable when the store removes it.
+#[derive(Debug)]
+pub struct Blob {
+    hash: BlobHash,
+    size: u64,
+    path: PathBuf,
+    file: File,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or creates it. Keeps the files of the blobs in `valid`, given with
+    /// their sizes, and removes all others. [`Self::published`] then says which of them are there.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be created, read or cleaned.
+    pub fn open(
+        dir: &Path,
+        syncs: Syncs,
+        valid: &HashMap<BlobHash, u64>,
+    ) -> Result<Self, WriteError> {
+        let new = dir.join(NEW);
+        for path in [dir, &dir.join(DATA), &new] {
+            make_private_dir(path)?;
+        }
+        for entry in list(&new)? {
+            fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
+        }
+        let mut files = HashMap::new();
+        for folder in list(&dir.join(DATA))? {
+            for path in list(&folder)? {
+                let found = stored(&path, valid).map_err(WriteError::at(&path))?;
+                match found {
+                    Found::Blob(hash, size) => {
+                        let serial = Serial::default();
+                        files.insert(hash, Stored { size, serial, is_verified: false });
+                    }
+                    Found::Outboard => {}
+                    Found::Other => {
+                        tracing::debug!(path = %path.display(), "no valid blob; removed");
+                        fs::remove_file(&path).map_err(WriteError::at(&path))?;
+                    }
+                }
+            }
+        }
+        let shared = Shared {
+            dir: dir.to_owned(),
+            syncs,
+            files: Mutex::new(files),
+            next: AtomicU64::new(1),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// All blobs with their sizes.
+    pub fn published(&self) -> HashMap<BlobHash, u64> {
+        self.files().iter().map(|(hash, stored)| (*hash, stored.size)).collect()
+    }
+
+    /// Begins a new blob.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or failed.
+    pub fn draft(&self) -> Result<Draft, WriteError> {
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        Draft::create(self.shared.dir.join(NEW).join(number.to_string()))
+    }
+
+    /// Gives complete blobs their names, and syncs them together if the store syncs. Of a blob that
+    /// the store has, the file that was there stays.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or failed. Some of the blobs may have their names then; the caller does
+    /// not count them as valid.
+    pub fn publish(&self, blobs: Vec<Ready>) -> Result<Vec<Published>, WriteError> {
+        let each = blobs.len() <= SYNC_EACH;
+        let mut published = Vec::with_capacity(blobs.len());
+        let mut folders = Vec::new();
+        for blob in blobs {
+            if self.shared.syncs == Syncs::Yes && each {
+                sync_ready(&blob)?;
+            }
+            let (hash, size) = (blob.hash(), blob.size());
+            let path = self.path(&hash);
+            let folder = path.parent().unwrap_or(&self.shared.dir).to_owned();
+            make_private_dir(&folder)?;
+            let serial = self.give_name(blob, &path)?;
+            published.push(Published { hash, size, serial });
+            folders.push(folder);
+        }
+        if self.shared.syncs == Syncs::Yes {
+            if each {
+                folders.push(self.shared.dir.join(DATA));
+                folders.sort_unstable();
+                folders.dedup();
+                folders.iter().try_for_each(|folder| sync(folder))?;
+            } else {
+                self.sync_all()?;
+            }
+        }
+        Ok(published)
+    }
+
+    /// Opens a blob.
+    ///
+    /// # Errors
+    ///
+    /// The store does not have it, its file has another size, or the disk failed.
+    pub fn get(&self, hash: &BlobHash) -> Result<Blob, ReadError> {
+        let hash = *hash;
+        let stored = self.files().get(&hash).copied().ok_or(ReadError::Missing { hash })?;
+        let path = self.path(&hash);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(ReadError::Damaged { hash, what: "the file is gone".to_owned() });
+            }
+            Err(source) => return Err(ReadError::Io { path, source }),
+        };
+        let size = file.metadata().map_err(ReadError::at(&path))?.len();
+        if size != stored.size {
+            let what = format!("it has {size} bytes instead of {}", stored.size);
+            return Err(ReadError::Damaged { hash, what });
+        }
+        Ok(Blob { hash, size, path, file })
+    }
+
+    /// As [`get`](Self::get); if this process has not done so before, reads the whole file first to
+    /// verify its hash.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and the file has other bytes.
+    pub fn get_verified(&self, hash: &BlobHash) -> Result<Blob, ReadError> {
+        let blob = self.get(hash)?;
+        if self.files().get(hash).is_some_and(|stored| stored.is_verified) {
+            return Ok(blob);
+        }
+        blob.verify()?;
+        if let Some(stored) = self.files().get_mut(hash) {
+            stored.is_verified = true;
+        }
+        // Verified by another descriptor, so that this one is at its beginning.
+        self.get(hash)
+    }
+
+    /// Opens the outboard of a blob; `None` if the blob has a single group.
+    ///
+    /// # Errors
+    ///
+    /// The outboard is missing, or the disk failed.
+    pub fn outboard(&self, hash: &BlobHash, size: u64) -> Result<Option<File>, ReadError> {
+        let expected = crate::hasher::outboard_size(size);
+        if expected == 0 {
+            return Ok(None);
+        }
+        let path = outboard_path(&self.path(hash));
+        let damaged = |what: &str| ReadError::Damaged { hash: *hash, what: what.to_owned() };
+        match File::open(&path) {
+            Ok(file) => {
+                let is_whole = file.metadata().is_ok_and(|facts| facts.len() == expected);
+                if is_whole { Ok(Some(file)) } else { Err(damaged("its outboard is cut")) }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(damaged("its outboard is gone"))
+            }
+            Err(source) => Err(ReadError::Io { path, source }),
+        }
+    }
+
+    /// Removes a blob, unless it was published again since `serial`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be removed; the store does not have the blob any more.
+    pub fn remove(&self, hash: &BlobHash, serial: Serial) -> Result<(), WriteError> {
+        let mut files = self.files();
+        if files.get(hash).is_none_or(|stored| stored.serial != serial) {
+            return Ok(());
+        }
+        files.remove(hash);
+        let path = self.path(hash);
+        for path in [outboard_path(&path), path] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(WriteError::at(&path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory of the store.
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// Gives a blob its name, unless it has one.
+    fn give_name(&self, blob: Ready, path: &Path) -> Result<Serial, WriteError> {
+        let (hash, size) = (blob.hash(), blob.size());
+        let serial = Serial(self.shared.next.fetch_add(1, Ordering::Relaxed));
+        let mut files = self.files();
+        if let Some(stored) = files.get_mut(&hash)
+            && fs::metadata(path).is_ok_and(|facts| facts.len() == size)
+        {
+            stored.serial = serial;
+            return Ok(serial);
+        }
+        // The outboard first: data without its outboard would be damaged.
+        if let Some(outboard) = &blob.files.outboard {
+            let path = outboard_path(path);
+            fs::rename(outboard, &path).map_err(WriteError::at(&path))?;
+        }
+        fs::rename(&blob.files.data, path).map_err(WriteError::at(path))?;
+        blob.files.release();
+        files.insert(hash, Stored { size, serial, is_verified: true });
+        Ok(serial)
+    }
+
+    /// Syncs the whole file system: one barrier for any number of files.
+    fn sync_all(&self) -> Result<(), WriteError> {
+        let dir = &self.shared.dir;
+        let file = File::open(dir).map_err(WriteError::at(dir))?;
+        #[cfg(target_os = "linux")]
+        return rustix::fs::syncfs(&file).map_err(|error| WriteError::at(dir)(error.into()));
+        #[cfg(not(target_os = "linux"))]
+        {
+            drop(file);
+            rustix::fs::sync();
+            Ok(())
+        }
+    }
+
+    fn path(&self, hash: &BlobHash) -> PathBuf {
+        let name = hash.to_string();
+        let folder = name.get(..2).unwrap_or_default();
+        self.shared.dir.join(DATA).join(folder).join(&name)
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<BlobHash, Stored>> {
+        // Each change is one call of the map.
+        self.shared.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Blob {
+    /// The hash of its bytes.
+    pub fn hash(&self) -> BlobHash {
+        self.hash
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The stored file. Its contents must not be changed.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file, open for reading at its beginning.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file, open for reading at its beginning.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Reads the whole file, and checks its hash.
+    fn verify(&self) -> Result<(), ReadError> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            let read = match (&self.file).read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ReadError::at(&self.path)(error)),
+            };
+            hasher.update(buffer.get(..read).unwrap_or_default());
+        }
+        if hasher.finalize().as_bytes() == self.hash.as_bytes() {
+            return Ok(());
+        }
+        Err(ReadError::Damaged { hash: self.hash, what: "its bytes have changed".to_owned() })
+    }
+}
+
+const DATA: &str = "data";
+const NEW: &str = "new";
+const OUTBOARD: &str = "tree";
+
+/// A file in `data`.
+enum Found {
+    Blob(BlobHash, u64),
+    Outboard,
+    Other,
+}
+
+fn stored(path: &Path, valid: &HashMap<BlobHash, u64>) -> io::Result<Found> {
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let known = name.parse().ok().and_then(|hash| Some((hash, *valid.get(&hash)?)));
+    let Some((hash, size)) = known else { return Ok(Found::Other) };
+    match path.extension() {
+        Some(extension) if extension == OUTBOARD => Ok(Found::Outboard),
+        Some(_) => Ok(Found::Other),
+        None if fs::symlink_metadata(path)?.len() == size => Ok(Found::Blob(hash, size)),
+        None => Ok(Found::Other),
+    }
+}
+
+fn outboard_path(data: &Path) -> PathBuf {
+    data.with_extension(OUTBOARD)
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    let entries = fs::read_dir(dir).map_err(WriteError::at(dir))?;
+    entries.map(|entry| Ok(entry.map_err(WriteError::at(dir))?.path())).collect()
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn make_private_dir(path: &Path) -> Result<(), WriteError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(WriteError::at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn sync_ready(blob: &Ready) -> Result<(), WriteError> {
+    let data = &blob.files.data;
+    blob.file.sync_all().map_err(WriteError::at(data))?;
+    blob.files.outboard.as_deref().map_or(Ok(()), sync)
+}
+
+fn sync(path: &Path) -> Result<(), WriteError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(WriteError::at(path))
+}

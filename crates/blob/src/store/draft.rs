@@ -1,0 +1,174 @@
+//! A blob that is being written.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use meshwork_core::BlobHash;
+
+use super::{WriteError, create_private, outboard_path};
+use crate::{
+    hasher::BlobHasher,
+    limits::{COPY_BYTES, OUTBOARD_BUFFER},
+};
+
+/// A blob that is being written to the store, under no name yet. Dropping it removes its file.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    files: Files,
+    hasher: BlobHasher,
+    outboard: Vec<u8>,
+    /// Created once the outboard is not empty.
+    outboard_file: Option<File>,
+}
+
+/// A complete blob in the store, under no name yet. Dropping it removes its file.
+#[derive(Debug)]
+pub struct Ready {
+    pub(super) file: File,
+    pub(super) files: Files,
+    hash: BlobHash,
+    size: u64,
+}
+
+/// The files of a draft; dropping this removes them.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) data: PathBuf,
+    pub(super) outboard: Option<PathBuf>,
+}
+
+impl Files {
+    /// The files have other names now.
+    pub(super) fn release(mut self) {
+        self.data = PathBuf::new();
+        self.outboard = None;
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for path in [Some(&self.data), self.outboard.as_ref()].into_iter().flatten() {
+            // A file that stays is removed at the next start.
+            if path != Path::new("") && fs::remove_file(path).is_err() {
+                tracing::debug!(path = %path.display(), "a blob's draft is not removed");
+            }
+        }
+    }
+}
+
+impl Draft {
+    pub(super) fn create(path: PathBuf) -> Result<Self, WriteError> {
+        let file = create_private(&path).map_err(WriteError::at(&path))?;
+        Ok(Self {
+            file,
+            files: Files { data: path, outboard: None },
+            hasher: BlobHasher::new(),
+            outboard: Vec::new(),
+            outboard_file: None,
+        })
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.hasher.size()
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or failed.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.file.write_all(bytes).map_err(WriteError::at(&self.files.data))?;
+        self.hash(bytes)
+    }
+
+    /// Adds all bytes of `source`, and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written; or, as the inner error, the source cannot be read.
+    pub fn copy_from(&mut self, source: &mut impl io::Read) -> Result<io::Result<u64>, WriteError> {
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut copied = 0;
+        loop {
+            let read = match source.read(&mut buffer) {
+                Ok(0) => return Ok(Ok(copied)),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Ok(Err(error)),
+            };
+            self.add(buffer.get(..read).unwrap_or_default())?;
+            copied += read as u64;
+        }
+    }
+
+    fn hash(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.hasher.update(bytes);
+        self.outboard.append(&mut self.hasher.take_outboard());
+        if self.outboard.len() >= OUTBOARD_BUFFER { self.write_outboard() } else { Ok(()) }
+    }
+
+    fn write_outboard(&mut self) -> Result<(), WriteError> {
+        if self.outboard.is_empty() {
+            return Ok(());
+        }
+        let path = outboard_path(&self.files.data);
+        let at = WriteError::at(&path);
+        let file = match &mut self.outboard_file {
+            Some(file) => file,
+            None => {
+                let file = match create_private(&path) {
+                    Ok(file) => file,
+                    Err(error) => return Err(at(error)),
+                };
+                self.files.outboard = Some(path.clone());
+                self.outboard_file.insert(file)
+            }
+        };
+        file.write_all(&self.outboard).map_err(at)?;
+        self.outboard.clear();
+        Ok(())
+    }
+
+    /// Ends the blob: its bytes are in the store, under no name yet.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or failed.
+    pub fn finish(mut self) -> Result<Ready, WriteError> {
+        let size = self.hasher.size();
+        let (hash, mut rest) = std::mem::take(&mut self.hasher).finish();
+        self.outboard.append(&mut rest);
+        self.write_outboard()?;
+        let Self { file, files, .. } = self;
+        Ok(Ready { file, files, hash, size })
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Ready {
+    /// The hash of its bytes.
+    pub fn hash(&self) -> BlobHash {
+        self.hash
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
