@@ -42,20 +42,20 @@ pub struct Store {
 #[derive(Debug)]
 struct Shared {
     dir: PathBuf,
-    syncs: Syncs,
+    life: Life,
     /// The files in `data`. The lock is held while a file gets or loses its name, so that this
     /// table and the directory agree.
     files: Mutex<HashMap<BlobHash, Stored>>,
     next: AtomicU64,
 }
 
-/// Whether blobs survive a power cut.
+/// How long the blobs of a store last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Syncs {
-    /// [`Store::publish`] returns once the blobs are on disk.
-    Yes,
-    /// The blobs end with the process: nothing is synced.
-    No,
+enum Life {
+    /// They survive a power cut once they are published.
+    Durable,
+    /// Nothing is synced, and the last handle of the store removes its directory.
+    Temporary,
 }
 
 /// A blob's file.
@@ -99,16 +99,9 @@ impl Store {
     /// # Errors
     ///
     /// The directory cannot be created, read or cleaned.
-    pub fn open(
-        dir: &Path,
-        syncs: Syncs,
-        valid: &HashMap<BlobHash, u64>,
-    ) -> Result<Self, WriteError> {
-        let new = dir.join(NEW);
-        for path in [dir, &dir.join(DATA), &new] {
-            make_private_dir(path)?;
-        }
-        for entry in list(&new)? {
+    pub fn open(dir: &Path, valid: &HashMap<BlobHash, u64>) -> Result<Self, WriteError> {
+        make_dirs(dir)?;
+        for entry in list(&dir.join(NEW))? {
             fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
         }
         let mut files = HashMap::new();
@@ -128,13 +121,17 @@ impl Store {
                 }
             }
         }
-        let shared = Shared {
-            dir: dir.to_owned(),
-            syncs,
-            files: Mutex::new(files),
-            next: AtomicU64::new(1),
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self::of(dir, Life::Durable, files))
+    }
+
+    /// A store whose directory is created with the first blob, and removed with the last handle.
+    pub fn temporary(dir: &Path) -> Self {
+        Self::of(dir, Life::Temporary, HashMap::new())
+    }
+
+    fn of(dir: &Path, life: Life, files: HashMap<BlobHash, Stored>) -> Self {
+        let (files, next) = (Mutex::new(files), AtomicU64::new(1));
+        Self { shared: Arc::new(Shared { dir: dir.to_owned(), life, files, next }) }
     }
 
     /// All blobs with their sizes.
@@ -148,6 +145,9 @@ impl Store {
     ///
     /// The disk is full, or failed.
     pub fn draft(&self) -> Result<Draft, WriteError> {
+        if self.shared.life == Life::Temporary {
+            make_dirs(&self.shared.dir)?;
+        }
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         Draft::create(self.shared.dir.join(NEW).join(number.to_string()))
     }
@@ -164,7 +164,7 @@ impl Store {
         let mut published = Vec::with_capacity(blobs.len());
         let mut folders = Vec::new();
         for blob in blobs {
-            if self.shared.syncs == Syncs::Yes && each {
+            if self.shared.life == Life::Durable && each {
                 sync_ready(&blob)?;
             }
             let (hash, size) = (blob.hash(), blob.size());
@@ -175,7 +175,7 @@ impl Store {
             published.push(Published { hash, size, serial });
             folders.push(folder);
         }
-        if self.shared.syncs == Syncs::Yes {
+        if self.shared.life == Life::Durable {
             if each {
                 folders.push(self.shared.dir.join(DATA));
                 folders.sort_unstable();
@@ -331,6 +331,17 @@ impl Store {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.life == Life::Temporary
+            && let Err(error) = fs::remove_dir_all(&self.dir)
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.dir.display(), %error, "cannot remove temporary files");
+        }
+    }
+}
+
 impl Blob {
     /// The hash of its bytes.
     pub fn hash(&self) -> BlobHash {
@@ -407,6 +418,10 @@ fn outboard_path(data: &Path) -> PathBuf {
 fn list(dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
     let entries = fs::read_dir(dir).map_err(WriteError::at(dir))?;
     entries.map(|entry| Ok(entry.map_err(WriteError::at(dir))?.path())).collect()
+}
+
+fn make_dirs(dir: &Path) -> Result<(), WriteError> {
+    [dir, &dir.join(DATA), &dir.join(NEW)].into_iter().try_for_each(make_private_dir)
 }
 
 fn create_private(path: &Path) -> io::Result<File> {

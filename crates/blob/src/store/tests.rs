@@ -7,7 +7,7 @@ use super::*;
 use crate::limits::GROUP_BYTES;
 
 fn empty(dir: &Path) -> Store {
-    Store::open(dir, Syncs::Yes, &HashMap::new()).unwrap()
+    Store::open(dir, &HashMap::new()).unwrap()
 }
 
 fn ready(store: &Store, bytes: &[u8]) -> Ready {
@@ -59,7 +59,7 @@ fn valid_blobs_outlive_the_process_and_others_do_not() {
     std::mem::forget(unfinished);
     drop(store);
     let valid = HashMap::from([(kept.hash, kept.size), (BlobHash::of(b"lost"), 4)]);
-    let store = Store::open(dir.path(), Syncs::Yes, &valid).unwrap();
+    let store = Store::open(dir.path(), &valid).unwrap();
     assert_eq!(store.published(), HashMap::from([(kept.hash, kept.size)]));
     assert_eq!(contents(&store, &kept.hash), vec![1; 3 * GROUP_BYTES]);
     assert!(matches!(store.get(&dropped.hash), Err(ReadError::Missing { .. })));
@@ -88,7 +88,7 @@ fn damaged_blob_is_never_returned() {
 
     // The same size and other bytes, as a failing disk gives.
     OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"x", 100).unwrap();
-    let store = Store::open(dir.path(), Syncs::Yes, &valid).unwrap();
+    let store = Store::open(dir.path(), &valid).unwrap();
     assert!(matches!(store.get_verified(&blob.hash), Err(ReadError::Damaged { .. })));
 
     // Another size, while the node runs.
@@ -100,7 +100,7 @@ fn damaged_blob_is_never_returned() {
 
     // Another size, at a start.
     fs::write(&path, b"short").unwrap();
-    let store = Store::open(dir.path(), Syncs::Yes, &valid).unwrap();
+    let store = Store::open(dir.path(), &valid).unwrap();
     assert!(matches!(store.get(&blob.hash), Err(ReadError::Missing { .. })));
 }
 
@@ -185,6 +185,21 @@ fn copy_ends_with_the_error_of_its_source() {
     assert_eq!((error.to_string().as_str(), draft.size()), ("the cable is out", 15));
     assert_eq!(draft.copy_from(&mut &b"12345"[..]).unwrap().unwrap(), 5);
     assert_eq!(draft.size(), 20);
+}
+
+#[test]
+fn temporary_store_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blobs");
+    let store = Store::temporary(&path);
+    assert!(!path.exists(), "no blob, no directory");
+    let blob = add(&store, b"for now");
+    assert_eq!(contents(&store, &blob.hash), b"for now");
+    let other = store.clone();
+    drop(store);
+    assert_eq!(contents(&other, &blob.hash), b"for now");
+    drop(other);
+    assert!(!path.exists());
 }
 
 #[test]
