@@ -3,11 +3,13 @@
 //!
 //! All functions here block on the disk: async callers use a thread for blocking work.
 //!
-//! Absent on purpose: which blobs are kept, for whom, and how many bytes they may take
+//! Absent on purpose: which blobs are kept, for which owner, and how many bytes they may take
 //! (`meshwork_core::engine`), and how blobs travel (`meshwork-net`).
 
 pub mod hasher;
 pub mod limits;
+pub mod piece;
 pub mod store;
 
-pub use store::{Blob, Draft, ReadError, Ready, Store, WriteError};
+pub use piece::Source;
+pub use store::{Blob, Draft, Partial, PieceError, ReadError, Ready, Store, WriteError};

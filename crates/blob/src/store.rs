@@ -1,15 +1,15 @@
 //! The store: a directory with one file for each blob.
 //!
-//! `data/ab/abcd…` has the bytes of a blob, `data/ab/abcd….tree` its outboard if it has one, and
-//! `new/` the blobs that are being written. A name in `data` proves nothing: a crash may leave
-//! files there that were never synced. The node's journal says which blobs are valid, and
-//! [`Store::open`] removes all other files.
+//! `data/ab/abcd…` has the bytes of a blob, `data/ab/abcd….tree` its outboard if it has one, `new/`
+//! the blobs that are being written, and `partial/` those that arrive in pieces. A name proves
+//! nothing: a crash may leave files that were never synced. The node's journal says which blobs are
+//! valid and which it still wants, and [`Store::open`] removes all other files.
 //!
 //! Absent on purpose: which blobs are kept (the engine), and locks on files: one process uses a
 //! store, and an open blob stays readable after its removal.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -24,14 +24,20 @@ use meshwork_core::BlobHash;
 
 mod draft;
 mod error;
+mod partial;
 #[cfg(test)]
 mod tests;
 
+use self::draft::Files;
 pub use self::{
     draft::{Draft, Ready},
     error::{ReadError, WriteError},
+    partial::{Partial, PieceError, Sizes},
 };
-use crate::limits::{COPY_BYTES, SYNC_EACH};
+use crate::{
+    limits::{COPY_BYTES, SYNC_EACH},
+    piece::Source,
+};
 
 /// The blobs on the disk of one node. Cheap to clone; its methods block on the disk.
 #[derive(Clone, Debug)]
@@ -46,7 +52,16 @@ struct Shared {
     /// The files in `data`. The lock is held while a file gets or loses its name, so that this
     /// table and the directory agree.
     files: Mutex<HashMap<BlobHash, Stored>>,
+    /// The partial blobs that are open.
+    claims: Mutex<HashSet<BlobHash>>,
     next: AtomicU64,
+}
+
+impl Shared {
+    fn claims(&self) -> MutexGuard<'_, HashSet<BlobHash>> {
+        // Each change is one call of the set.
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How long the blobs of a store last.
@@ -94,15 +109,25 @@ pub struct Blob {
 
 impl Store {
     /// Opens the store in `dir`, or creates it. Keeps the files of the blobs in `valid`, given with
-    /// their sizes, and removes all others. [`Self::published`] then says which of them are there.
+    /// their sizes, and the partial blobs in `wanted`; removes all others. [`Self::published`] and
+    /// [`Self::partials`] then say which of them are there.
     ///
     /// # Errors
     ///
     /// The directory cannot be created, read or cleaned.
-    pub fn open(dir: &Path, valid: &HashMap<BlobHash, u64>) -> Result<Self, WriteError> {
+    pub fn open(
+        dir: &Path,
+        valid: &HashMap<BlobHash, u64>,
+        wanted: &HashSet<BlobHash>,
+    ) -> Result<Self, WriteError> {
         make_dirs(dir)?;
         for entry in list(&dir.join(NEW))? {
             fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
+        }
+        for entry in list(&dir.join(PARTIAL))? {
+            if !named(&entry).is_some_and(|hash| wanted.contains(&hash)) {
+                fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
+            }
         }
         let mut files = HashMap::new();
         for folder in list(&dir.join(DATA))? {
@@ -131,7 +156,8 @@ impl Store {
 
     fn of(dir: &Path, life: Life, files: HashMap<BlobHash, Stored>) -> Self {
         let (files, next) = (Mutex::new(files), AtomicU64::new(1));
-        Self { shared: Arc::new(Shared { dir: dir.to_owned(), life, files, next }) }
+        let (dir, claims) = (dir.to_owned(), Mutex::default());
+        Self { shared: Arc::new(Shared { dir, life, files, claims, next }) }
     }
 
     /// All blobs with their sizes.
@@ -253,6 +279,17 @@ impl Store {
             }
             Err(source) => Err(ReadError::Io { path, source }),
         }
+    }
+
+    /// Opens a blob for sending pieces of it.
+    ///
+    /// # Errors
+    ///
+    /// The store does not have it, a file has another size, or the disk failed.
+    pub fn source(&self, hash: &BlobHash) -> Result<Source, ReadError> {
+        let blob = self.get(hash)?;
+        let outboard = self.outboard(hash, blob.size())?;
+        Ok(Source::new(blob, outboard))
     }
 
     /// Removes a blob, unless it was published again since `serial`.
@@ -390,6 +427,7 @@ impl Blob {
 
 const DATA: &str = "data";
 const NEW: &str = "new";
+const PARTIAL: &str = "partial";
 const OUTBOARD: &str = "tree";
 
 /// A file in `data`.
@@ -400,8 +438,7 @@ enum Found {
 }
 
 fn stored(path: &Path, valid: &HashMap<BlobHash, u64>) -> io::Result<Found> {
-    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-    let known = name.parse().ok().and_then(|hash| Some((hash, *valid.get(&hash)?)));
+    let known = named(path).and_then(|hash| Some((hash, *valid.get(&hash)?)));
     let Some((hash, size)) = known else { return Ok(Found::Other) };
     match path.extension() {
         Some(extension) if extension == OUTBOARD => Ok(Found::Outboard),
@@ -409,6 +446,11 @@ fn stored(path: &Path, valid: &HashMap<BlobHash, u64>) -> io::Result<Found> {
         None if fs::symlink_metadata(path)?.len() == size => Ok(Found::Blob(hash, size)),
         None => Ok(Found::Other),
     }
+}
+
+/// The blob after which a file or an outboard is named.
+fn named(path: &Path) -> Option<BlobHash> {
+    path.file_stem()?.to_str()?.parse().ok()
 }
 
 fn outboard_path(data: &Path) -> PathBuf {
@@ -421,11 +463,17 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
 }
 
 fn make_dirs(dir: &Path) -> Result<(), WriteError> {
-    [dir, &dir.join(DATA), &dir.join(NEW)].into_iter().try_for_each(make_private_dir)
+    [dir, &dir.join(DATA), &dir.join(NEW), &dir.join(PARTIAL)]
+        .into_iter()
+        .try_for_each(make_private_dir)
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn create_or_open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn make_private_dir(path: &Path) -> Result<(), WriteError> {

@@ -8,7 +8,7 @@ use std::{
 
 use meshwork_core::BlobHash;
 
-use super::{WriteError, create_private, outboard_path};
+use super::{WriteError, create_private, outboard_path, partial::Claim};
 use crate::{
     hasher::BlobHasher,
     limits::{COPY_BYTES, OUTBOARD_BUFFER},
@@ -30,11 +30,13 @@ pub struct Draft {
 pub struct Ready {
     pub(super) file: File,
     pub(super) files: Files,
-    hash: BlobHash,
-    size: u64,
+    pub(super) hash: BlobHash,
+    pub(super) size: u64,
+    /// Of a blob that arrived in pieces. Dropped after the files.
+    pub(super) _claim: Option<Claim>,
 }
 
-/// The files of a draft; dropping this removes them.
+/// The files of a blob without a name; dropping this removes them.
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) data: PathBuf,
@@ -146,7 +148,7 @@ impl Draft {
         self.outboard.append(&mut rest);
         self.write_outboard()?;
         let Self { file, files, .. } = self;
-        Ok(Ready { file, files, hash, size })
+        Ok(Ready { file, files, hash, size, _claim: None })
     }
 }
 

@@ -19,6 +19,12 @@ pub enum WriteError {
         #[source]
         source: io::Error,
     },
+    /// The partial blob is already open.
+    #[error("blob {hash} is already arriving")]
+    InUse {
+        /// The blob.
+        hash: BlobHash,
+    },
     /// The disk failed.
     #[error("cannot write {}", path.display())]
     Io {
@@ -47,7 +53,7 @@ impl WriteError {
 
     /// Whether the same write may succeed later.
     pub fn is_retryable(&self) -> bool {
-        self.is_full()
+        matches!(self, Self::Full { .. } | Self::InUse { .. })
     }
 }
 
@@ -80,7 +86,7 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 

@@ -1,0 +1,315 @@
+//! A blob that arrives in pieces, from other nodes.
+//!
+//! Its bytes are in `partial/HASH`, and the hashes that arrived with them in `partial/HASH.tree`, in
+//! the form of an outboard. Both stay when the transfer is cut or the process ends. A later
+//! [`Store::partial`] reads them and believes only the bytes that these hashes prove.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bao_tree::{
+    ChunkNum, ChunkRanges,
+    io::{BaoContentItem, DecodeError, Parent, sync::DecodeResponseIter},
+};
+use meshwork_core::BlobHash;
+
+use super::{Files, Ready, Shared, Store, WriteError, create_or_open, list, outboard_path};
+use crate::{
+    hasher::outboard_size,
+    piece::{self, Groups, NONE, PAIR_BYTES, is_right, outboard, pieces, tree},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// A blob of which some pieces may be on the disk. Dropping it keeps them.
+#[derive(Debug)]
+pub struct Partial {
+    hash: BlobHash,
+    size: u64,
+    path: PathBuf,
+    /// Created by the first write.
+    open: Option<Open>,
+    /// The chunks that are on the disk, verified.
+    present: ChunkRanges,
+    claim: Claim,
+}
+
+/// The open files of a partial blob.
+#[derive(Debug)]
+struct Open {
+    data: File,
+    /// `None` for a blob of one group.
+    outboard: Option<File>,
+}
+
+/// The only user of a partial blob's files. Dropping it lets another one in.
+#[derive(Debug)]
+pub(super) struct Claim {
+    shared: Arc<Shared>,
+    hash: BlobHash,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shared.claims().remove(&self.hash);
+    }
+}
+
+/// Sizes in bytes, by blob.
+pub type Sizes = HashMap<BlobHash, u64>;
+
+/// A piece cannot be added to a partial blob.
+#[derive(Debug, thiserror::Error)]
+pub enum PieceError {
+    /// The bytes or the hashes are not those of the blob.
+    #[error("the bytes that arrived are not those of blob {hash}")]
+    Wrong {
+        /// The blob.
+        hash: BlobHash,
+    },
+    /// The disk is full, or failed.
+    #[error(transparent)]
+    Store(#[from] WriteError),
+}
+
+impl Store {
+    /// Begins or continues a blob that arrives in pieces. Reads and verifies what an earlier
+    /// transfer has left.
+    ///
+    /// `size` takes no space and no memory before bytes arrive, and is not believed: if the blob has
+    /// another size, its last piece is wrong.
+    ///
+    /// # Errors
+    ///
+    /// This process already has the partial blob open, or the disk failed.
+    pub fn partial(&self, hash: &BlobHash, size: u64) -> Result<Partial, WriteError> {
+        let hash = *hash;
+        if !self.shared.claims().insert(hash) {
+            return Err(WriteError::InUse { hash });
+        }
+        let claim = Claim { shared: Arc::clone(&self.shared), hash };
+        let path = self.partial_path(&hash);
+        let present = ChunkRanges::empty();
+        let mut partial = Partial { hash, size, path, open: None, present, claim };
+        partial.recall()?;
+        Ok(partial)
+    }
+
+    /// The partial blobs on the disk, with the bytes of their files.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed.
+    pub fn partials(&self) -> Result<Sizes, WriteError> {
+        let dir = self.shared.dir.join(super::PARTIAL);
+        let files = list(&dir)?.into_iter().filter_map(|path| {
+            let hash = path.file_name()?.to_str()?.parse().ok()?;
+            let bytes = [outboard_path(&path), path].map(|path| fs::metadata(path).ok());
+            Some((hash, bytes.into_iter().flatten().map(|facts| facts.len()).sum()))
+        });
+        Ok(files.collect())
+    }
+
+    /// Removes what is on the disk of a partial blob.
+    ///
+    /// # Errors
+    ///
+    /// The partial blob is open, or the disk failed.
+    pub fn remove_partial(&self, hash: &BlobHash) -> Result<(), WriteError> {
+        let hash = *hash;
+        if !self.shared.claims().insert(hash) {
+            return Err(WriteError::InUse { hash });
+        }
+        let _claim = Claim { shared: Arc::clone(&self.shared), hash };
+        let path = self.partial_path(&hash);
+        remove(&outboard_path(&path))?;
+        remove(&path)
+    }
+
+    fn partial_path(&self, hash: &BlobHash) -> PathBuf {
+        self.shared.dir.join(super::PARTIAL).join(hash.to_string())
+    }
+}
+
+fn remove(path: &Path) -> Result<(), WriteError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(WriteError::at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+impl Partial {
+    /// The hash of the whole blob.
+    pub fn hash(&self) -> BlobHash {
+        self.hash
+    }
+
+    /// The expected size of the whole blob, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Verified bytes on the disk.
+    pub fn present(&self) -> u64 {
+        let ranges = pairs(&self.present);
+        let bytes = |chunk: ChunkNum| chunk.0.saturating_mul(1_024).min(self.size);
+        ranges.map(|(start, end)| bytes(end) - bytes(start)).sum()
+    }
+
+    /// The first `limit` ranges of groups that are not there yet, in their order.
+    pub fn missing(&self, limit: usize) -> Vec<Groups> {
+        let all = piece::chunks(self.size, &(0..piece::group_count(self.size)));
+        let missing = &all - &self.present;
+        pairs(&missing).take(limit).map(|(start, end)| piece::groups(start..end)).collect()
+    }
+
+    /// Adds the encoding of a piece. Each group is written after it is verified: if one is wrong,
+    /// those before it are kept.
+    ///
+    /// # Errors
+    ///
+    /// A group or a hash is wrong, bytes are missing or left over, or the disk failed.
+    pub fn add(&mut self, piece: &Groups, mut encoded: &[u8]) -> Result<(), PieceError> {
+        let (hash, size, path) = (self.hash, self.size, self.path.clone());
+        let open = self.open()?;
+        let ranges = piece::chunks(size, piece);
+        let (mut pairs, mut arrived) = (Vec::new(), ChunkRanges::empty());
+        let root = (*hash.as_bytes()).into();
+        let mut end = Ok(());
+        for item in DecodeResponseIter::new(root, tree(size), &mut encoded, &ranges) {
+            match item {
+                Ok(BaoContentItem::Parent(parent)) => pairs.push(parent),
+                Ok(BaoContentItem::Leaf(leaf)) => {
+                    write_at(&open.data, &leaf.data, leaf.offset).map_err(WriteError::at(&path))?;
+                    let first = leaf.offset / 1_024;
+                    let count = (leaf.data.len() as u64).div_ceil(1_024).max(1);
+                    arrived |= ChunkRanges::from(ChunkNum(first)..ChunkNum(first + count));
+                }
+                Err(DecodeError::Io(source)) => return Err(WriteError::at(&path)(source).into()),
+                Err(_) => end = Err(PieceError::Wrong { hash }),
+            }
+        }
+        if end.is_ok() && !encoded.is_empty() {
+            end = Err(PieceError::Wrong { hash });
+        }
+        self.keep_pairs(pairs)?;
+        self.present |= arrived;
+        end
+    }
+
+    /// Ends the blob: all its bytes are in the store, under no name yet. Gives the partial blob
+    /// back if pieces are missing.
+    ///
+    /// # Errors
+    ///
+    /// Pieces are missing.
+    pub fn finish(self) -> Result<Ready, Box<Self>> {
+        let is_whole = self.missing(1).is_empty();
+        match self {
+            Self { hash, size, path, open: Some(open), claim, .. } if is_whole => {
+                let outboard = open.outboard.is_some().then(|| outboard_path(&path));
+                let files = Files { data: path, outboard };
+                Ok(Ready { file: open.data, files, hash, size, _claim: Some(claim) })
+            }
+            partial => Err(Box::new(partial)),
+        }
+    }
+
+    /// Finds out what an earlier transfer has left.
+    fn recall(&mut self) -> Result<(), WriteError> {
+        let length = match fs::metadata(&self.path) {
+            Ok(facts) => facts.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(WriteError::at(&self.path)(error)),
+        };
+        let size = self.size;
+        let path = self.path.clone();
+        let open = self.open()?;
+        if length > size {
+            open.data.set_len(size).map_err(WriteError::at(&path))?;
+        }
+        let written = piece::group_count(length.min(size));
+        for piece in pieces(0..written) {
+            if self.is_present(&piece) {
+                self.present |= piece::chunks(size, &piece);
+                continue;
+            }
+            for group in piece {
+                let group = group..group + 1;
+                if self.is_present(&group) {
+                    self.present |= piece::chunks(size, &group);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the disk has the right bytes of these groups, and the hashes that prove it.
+    fn is_present(&self, groups: &Groups) -> bool {
+        let (hash, size) = (&self.hash, self.size);
+        match &self.open {
+            Some(Open { data, outboard: Some(file) }) => {
+                is_right(data, outboard(hash, size, file), size, groups)
+            }
+            Some(Open { data, outboard: None }) => {
+                is_right(data, outboard(hash, size, NONE), size, groups)
+            }
+            None => false,
+        }
+    }
+
+    fn open(&mut self) -> Result<&Open, WriteError> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let file = |path: &Path| create_or_open(path).map_err(WriteError::at(path));
+                let has_outboard = outboard_size(self.size) > 0;
+                let outboard =
+                    has_outboard.then(|| file(&outboard_path(&self.path))).transpose()?;
+                Open { data: file(&self.path)?, outboard }
+            }
+        };
+        Ok(self.open.insert(open))
+    }
+
+    /// Writes the pairs that are not on the disk yet, neighbours with one call.
+    fn keep_pairs(&self, pairs: Vec<Parent>) -> Result<(), WriteError> {
+        let Some(Open { outboard: Some(file), .. }) = &self.open else { return Ok(()) };
+        let tree = tree(self.size);
+        // A pair with present chunks under it arrived with them.
+        let is_new =
+            |pair: &Parent| self.present.is_disjoint(&ChunkRanges::from(pair.node.chunk_range()));
+        let placed = pairs.into_iter().filter(is_new);
+        let placed =
+            placed.filter_map(|new| Some((tree.post_order_offset(new.node)?.value(), new.pair)));
+        let mut placed: Vec<_> = placed.collect();
+        placed.sort_unstable_by_key(|(at, _)| *at);
+        let path = outboard_path(&self.path);
+        for run in placed.chunk_by(|(one, _), (next, _)| one + 1 == *next) {
+            let mut bytes = Vec::with_capacity(run.len() * PAIR_BYTES);
+            for (_, (left, right)) in run {
+                bytes.extend_from_slice(left.as_bytes());
+                bytes.extend_from_slice(right.as_bytes());
+            }
+            let first = run.first().map_or(0, |(at, _)| at * PAIR_BYTES as u64);
+            write_at(file, &bytes, first).map_err(WriteError::at(&path))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+/// Start and end of each range of a bounded set.
+fn pairs(ranges: &ChunkRanges) -> impl Iterator<Item = (ChunkNum, ChunkNum)> {
+    let bounds = ranges.boundaries().chunks_exact(2);
+    bounds.filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)))
+}
