@@ -17,7 +17,7 @@ fn assignments() -> Vec<ToWorker> {
         task: TaskId::from_bytes([7; 16]),
         attempt: 1,
         handler,
-        input: Bytes::from_static(&[1; 128]),
+        input: Bytes::from_static(&[1; 128]).into(),
         params: BTreeMap::new(),
         limit: None,
         priority: 0,
@@ -33,7 +33,7 @@ fn assignments() -> Vec<ToWorker> {
 fn results() -> Vec<ToOwner> {
     let result = |number| ToOwner::Result {
         epoch: Epoch { boot: 1, number },
-        end: AttemptEnd::Output(Bytes::from_static(&[1; 128])),
+        end: AttemptEnd::Output(Bytes::from_static(&[1; 128]).into()),
         took: Duration::from_micros(3),
     };
     (0..BATCH).map(result).collect()

@@ -53,6 +53,7 @@ impl Mesh {
                 max_owned: limits::OWNED_TASKS,
                 keep_bytes: limits::KEEP_BYTES,
                 memory_bytes: limits::ENDED_IN_MEMORY,
+                blob_bytes: limits::BLOB_BUDGET,
                 keep_results: limits::KEEP_RESULTS,
                 up_before: Duration::ZERO,
                 started: Time::ZERO,
@@ -188,7 +189,8 @@ impl Mesh {
                 Effect::Stop { .. }
                 | Effect::Message(_)
                 | Effect::TaskChanged { .. }
-                | Effect::TaskProgress { .. } => {}
+                | Effect::TaskProgress { .. }
+                | Effect::RemoveBlobs { .. } => {}
             }
         }
     }

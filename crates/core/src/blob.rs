@@ -102,7 +102,7 @@ pub struct BlobRef {
 
 /// The form of the contents of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum BlobForm {
     /// A file.
     File {
@@ -117,6 +117,12 @@ impl BlobForm {
     /// A file that is not executable.
     pub const FILE: Self = Self::File { executable: false };
 
+    /// The form with this name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::FILE, Self::File { executable: true }, Self::Folder];
+        all.into_iter().find(|form| form.as_str() == name)
+    }
+
     /// The form's name in JSON and for people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -127,16 +133,34 @@ impl BlobForm {
     }
 }
 
+impl From<BlobForm> for &'static str {
+    fn from(form: BlobForm) -> Self {
+        form.as_str()
+    }
+}
+
+impl TryFrom<String> for BlobForm {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::parse(&name).ok_or("a form is file, program or folder")
+    }
+}
+
 /// The input or the output of an attempt: bytes inside the task, or a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Payload {
     /// The bytes, at most [`INLINE_BYTES`](limits::INLINE_BYTES).
     Inline(Bytes),
-    /// A blob in the store of the node that has the payload.
-    Blob(BlobRef),
+    /// A blob in the store of the node that has the payload. Boxed: most payloads are inline.
+    Blob(Box<BlobRef>),
 }
 
 impl Payload {
+    /// Bytes that the name of a blob counts as: hash, size and form, rounded up.
+    pub const BLOB_WEIGHT: usize = 64;
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         match self {
@@ -149,7 +173,7 @@ impl Payload {
     pub fn weight(&self) -> usize {
         match self {
             Self::Inline(bytes) => bytes.len(),
-            Self::Blob(_) => BLOB_WEIGHT,
+            Self::Blob(_) => Self::BLOB_WEIGHT,
         }
     }
 
@@ -157,7 +181,7 @@ impl Payload {
     pub fn blob(&self) -> Option<BlobRef> {
         match self {
             Self::Inline(_) => None,
-            Self::Blob(blob) => Some(*blob),
+            Self::Blob(blob) => Some(**blob),
         }
     }
 
@@ -175,6 +199,19 @@ impl Payload {
     }
 }
 
+/// Inline bytes are equal to the same bytes; a blob is equal to none.
+impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Payload {
+    fn eq(&self, other: &T) -> bool {
+        self.inline().is_some_and(|bytes| bytes.as_ref() == other.as_ref())
+    }
+}
+
+impl From<BlobRef> for Payload {
+    fn from(blob: BlobRef) -> Self {
+        Self::Blob(Box::new(blob))
+    }
+}
+
 impl Default for Payload {
     fn default() -> Self {
         Self::Inline(Bytes::new())
@@ -186,6 +223,3 @@ impl<T: Into<Bytes>> From<T> for Payload {
         Self::Inline(bytes.into())
     }
 }
-
-/// Bytes that the name of a blob counts as: hash, size and form, rounded up.
-const BLOB_WEIGHT: usize = 64;

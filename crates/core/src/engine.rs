@@ -11,6 +11,8 @@
 
 use rand_core::Rng;
 
+mod blob_input;
+mod blobs;
 mod config;
 mod epoch_map;
 mod forgotten;
@@ -36,10 +38,11 @@ mod volume;
 mod worker;
 
 pub use self::{
+    blob_input::{BlobEvent, BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
     config::{EngineConfig, Observed},
     forgotten::Forgotten,
     input::{Accounts, Effect, Input, Kept, PeerLoad, Reply, RunId, Token},
-    ledger::{Ledger, Made},
+    ledger::{KnownBlob, Ledger, Made},
     owner::{Members, Reader, Search},
     pass::{Ended, Host},
     record::{GroupTally, KeptResult, Record, Restored, RestoredEnd, Seq},
@@ -54,7 +57,7 @@ use self::{
         announce_local, deliver_local, on_advert, on_close, on_gone, on_measured, on_tick,
         on_trust, on_withdrawal, peer_changed,
     },
-    view::Sizes,
+    view::{BlobSpace, BlobView, Sizes},
     worker::Worker,
 };
 use crate::{
@@ -97,6 +100,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let Some(key) = self.peer_of(&input) else { return };
         let Self { node, owner, worker } = self;
+        node.blobs.set_now(now);
         let cx = &mut Cx { now, rng, out, node };
         match input {
             Input::Submit { task, targets, token } => owner.on_submit(cx, task, targets, token),
@@ -117,6 +121,8 @@ impl Engine {
             }
             Input::Persisted { seq } => cx.node.gate.open(seq, cx.out),
             Input::Archived { first } => owner.store.on_archived(cx.node, first),
+            Input::Blobs { request, token } => blobs::on_request(cx, request, token),
+            Input::BlobEvent(event) => cx.node.blobs.on_event(event),
             Input::Tick => on_tick(cx, owner, worker),
             Input::Disk { full } => cx.node.disk_full = full,
             Input::Accept { policy } => {
@@ -182,6 +188,8 @@ impl Engine {
             | Input::Progress { .. }
             | Input::Persisted { .. }
             | Input::Archived { .. }
+            | Input::Blobs { .. }
+            | Input::BlobEvent(_)
             | Input::Tick
             | Input::Disk { .. }
             | Input::Drain { .. }
@@ -260,6 +268,10 @@ impl Engine {
         }
         cx.node.peers.untouch(touched);
         owner.store.record_changes(cx.node);
+        if let Some((record, removal)) = cx.node.blobs.take_removed() {
+            cx.node.gate.record(record);
+            cx.node.gate.after(removal);
+        }
         cx.node.gate.close(cx.out);
     }
 
@@ -341,6 +353,21 @@ impl Engine {
     /// Own tasks, groups and workers as they are at `now`.
     pub fn read(&self, now: Time) -> Reader<'_> {
         Reader::new(&self.owner, &self.node, now)
+    }
+
+    /// The stored blobs, unordered.
+    pub fn blobs(&self) -> impl Iterator<Item = BlobView> {
+        self.node.blobs.views()
+    }
+
+    /// Sets the bytes that blobs may take on disk.
+    pub fn set_blob_budget(&mut self, bytes: u64) {
+        self.node.blobs.set_budget(bytes);
+    }
+
+    /// The space of blobs.
+    pub fn blob_space(&self) -> BlobSpace {
+        self.node.blobs.space()
     }
 
     /// The engine's counts.
@@ -435,6 +462,10 @@ impl Engine {
         let mut parts = ledger.take_archive();
         self.node.config.up_before = parts.up;
         self.owner.store.restore_forgotten(parts.forgotten);
+        self.node.blobs.set_now(self.node.config.started);
+        for (hash, KnownBlob { size, links, pinned }) in parts.blobs {
+            self.node.blobs.restore((hash, size), links, pinned);
+        }
         for tally in &parts.groups {
             self.owner.store.restore_group(tally);
         }

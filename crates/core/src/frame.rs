@@ -6,12 +6,11 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use bytes::Bytes;
-
 mod credit;
 
 pub use self::credit::{Credit, Load};
 use crate::{
+    blob::Payload,
     failure::TaskFailure,
     reason::Reason,
     task::{HandlerName, TaskId},
@@ -44,7 +43,7 @@ pub struct Assignment {
     /// The handler to run.
     pub handler: HandlerName,
     /// The handler's input.
-    pub input: Bytes,
+    pub input: Payload,
     /// The handler's parameters.
     pub params: BTreeMap<String, String>,
     /// Longest run time, from the start of the handler.
@@ -84,7 +83,7 @@ impl ToWorker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptEnd {
     /// The handler succeeded with this output.
-    Output(Bytes),
+    Output(Payload),
     /// The attempt failed.
     Failed(TaskFailure),
     /// The owner cancelled it.

@@ -34,6 +34,17 @@ pub const FORGOTTEN_IDS: usize = 65_536;
 pub const KEEP_RESULTS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Input bytes of one task, and result bytes of one attempt, that travel inside a frame.
 pub const INLINE_BYTES: usize = MIB;
+/// Stored blobs of one node: at some hundred bytes each, 128 MiB. Small files of folders are not
+/// blobs of their own.
+pub const BLOBS: usize = 1_048_576;
+/// Blobs that one blob names: a part of a folder has at most this many files of their own.
+pub const BLOB_LINKS: usize = 65_536;
+/// Size of one blob: an exbibyte, far above any disk. Sums of sizes stay far from overflow.
+pub const BLOB_BYTES: u64 = 1 << 60;
+/// Time that a new blob stays without a task that needs it: long enough to submit the task.
+pub const BLOB_LEASE: Duration = Duration::from_secs(3600);
+/// Default budget of a node without a configured one, such as in tests.
+pub const BLOB_BUDGET: u64 = 1 << 40;
 /// Unfinished tasks of one owner at a worker; further ones are answered `busy`.
 pub const CREDIT_TASKS: u32 = 4_096;
 /// Unfinished input bytes of one owner at a worker; more are answered `busy`.

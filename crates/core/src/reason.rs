@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::Serialize;
 
-use crate::task::{HandlerName, TaskId};
+use crate::{
+    blob::BlobHash,
+    task::{HandlerName, TaskId},
+};
 
 /// A typed refusal.
 ///
@@ -71,6 +74,33 @@ pub enum Reason {
         /// The caller should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
+    },
+    /// The budget for blobs has no room, and all blobs are needed.
+    #[error(
+        "no space for blobs: {need} bytes needed, {free} of {budget} free, and all others are in use"
+    )]
+    NoSpace {
+        /// Bytes that are needed on the disk.
+        need: u64,
+        /// Bytes of the budget that are free.
+        free: u64,
+        /// The budget in bytes.
+        budget: u64,
+        /// The caller should wait this long before it tries again.
+        #[serde(rename = "retry_after_ms", with = "as_millis")]
+        retry_after: Duration,
+    },
+    /// The store does not have the blob.
+    #[error("the store does not have blob {hash}")]
+    BlobMissing {
+        /// The blob.
+        hash: BlobHash,
+    },
+    /// The blob cannot be removed: tasks or folders need it.
+    #[error("blob {hash} is in use")]
+    BlobInUse {
+        /// The blob.
+        hash: BlobHash,
     },
     /// The worker holds as much of this owner's work as it may.
     #[error("busy")]
@@ -185,6 +215,9 @@ impl Reason {
             Self::TooLarge { .. } => "too_large",
             Self::QueueFull { .. } => "queue_full",
             Self::DiskFull { .. } => "disk_full",
+            Self::NoSpace { .. } => "no_space",
+            Self::BlobMissing { .. } => "blob_missing",
+            Self::BlobInUse { .. } => "blob_in_use",
             Self::Busy { .. } => "busy",
             Self::PeersFull { .. } => "peers_full",
             Self::Recovering { .. } => "recovering",
@@ -217,6 +250,13 @@ impl Reason {
             Self::DiskFull { .. } => {
                 "make space on the disk of the node's home, or see what is wrong with it: meshwork status"
             }
+            Self::NoSpace { .. } => {
+                "remove blobs that are not needed: meshwork blob gc; or give the node more: meshwork up --disk SIZE"
+            }
+            Self::BlobMissing { .. } => "add the file again: meshwork blob add PATH",
+            Self::BlobInUse { .. } => {
+                "forget the task that needs it first: meshwork task list --all"
+            }
             Self::PeersFull { .. } => {
                 "on the node that is full: meshwork up --max-peers N, or meshwork peers trust PEER_ID"
             }
@@ -246,6 +286,7 @@ impl Reason {
         match self {
             Self::QueueFull { retry_after }
             | Self::DiskFull { retry_after }
+            | Self::NoSpace { retry_after, .. }
             | Self::PeersFull { retry_after, .. }
             | Self::Recovering { retry_after, .. }
             | Self::Busy { retry_after } => Some(*retry_after),
@@ -256,6 +297,8 @@ impl Reason {
             | Self::NotAccepted { .. }
             | Self::UnknownHandler { .. }
             | Self::TooLarge { .. }
+            | Self::BlobMissing { .. }
+            | Self::BlobInUse { .. }
             | Self::Conflict { .. }
             | Self::MemberDiffers { .. }
             | Self::Denied { .. }

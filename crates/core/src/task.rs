@@ -12,6 +12,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::blob::{BlobRef, Payload};
+
 mod check;
 mod end;
 mod group;
@@ -23,7 +25,7 @@ mod unique;
 
 pub use self::{
     check::InvalidTask,
-    end::{CancelledBy, ExpiredLimit, TaskEnd, TaskResult, TaskState},
+    end::{CancelledBy, ExpiredLimit, OutputError, TaskEnd, TaskResult, TaskState},
     group::{GroupId, GroupMember},
     handler_name::{HandlerName, InvalidHandlerName},
     limits::{RetryPolicy, TaskLimits},
@@ -133,7 +135,8 @@ impl TaskType {
     }
 }
 
-/// The input of a task. At most [`INLINE_BYTES`](crate::limits::INLINE_BYTES).
+/// The input of a task. At most [`INLINE_BYTES`](crate::limits::INLINE_BYTES) are inside the task; a
+/// blob has any size.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -145,38 +148,57 @@ pub enum TaskInput {
     Text(String),
     /// Any bytes.
     Bytes(Bytes),
+    /// A file or a folder in the store of the task's owner.
+    Blob(BlobRef),
 }
 
 impl TaskInput {
-    /// Size in bytes.
-    pub fn len(&self) -> usize {
+    /// Size in bytes: those of a blob count too.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Text(text) => text.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Blob(blob) => blob.size,
+        }
+    }
+
+    /// Bytes that the input takes inside the task.
+    pub fn weight(&self) -> usize {
         match self {
             Self::None => 0,
             Self::Text(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
+            Self::Blob(_) => Payload::BLOB_WEIGHT,
         }
     }
 
-    /// The bytes passed to the handler.
-    pub fn as_bytes(&self) -> &[u8] {
+    /// The bytes that are inside the task; none for a blob.
+    pub fn inline(&self) -> &[u8] {
         match self {
-            Self::None => &[],
+            Self::None | Self::Blob(_) => &[],
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
         }
     }
 
-    /// Whether the input has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// The blob, if it is one.
+    pub fn blob(&self) -> Option<BlobRef> {
+        if let Self::Blob(blob) = self { Some(*blob) } else { None }
     }
 
-    /// The bytes, without a copy.
-    pub fn into_bytes(self) -> Bytes {
+    /// Whether the input has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.size() == 0
+    }
+
+    /// What the handler gets, without a copy.
+    pub fn into_payload(self) -> Payload {
         match self {
-            Self::None => Bytes::new(),
-            Self::Text(text) => text.into(),
-            Self::Bytes(bytes) => bytes,
+            Self::None => Payload::default(),
+            Self::Text(text) => Payload::Inline(text.into()),
+            Self::Bytes(bytes) => Payload::Inline(bytes),
+            Self::Blob(blob) => blob.into(),
         }
     }
 }
@@ -190,6 +212,21 @@ impl From<&str> for TaskInput {
 impl From<String> for TaskInput {
     fn from(text: String) -> Self {
         Self::Text(text)
+    }
+}
+
+impl From<BlobRef> for TaskInput {
+    fn from(blob: BlobRef) -> Self {
+        Self::Blob(blob)
+    }
+}
+
+impl From<Payload> for TaskInput {
+    fn from(payload: Payload) -> Self {
+        match payload {
+            Payload::Inline(bytes) => Self::Bytes(bytes),
+            Payload::Blob(blob) => Self::Blob(*blob),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use meshwork_core::{
-    Assignment, AttemptEnd, FailureCode, HandlerName, PeerId, TaskFailure, engine::RunId,
+    Assignment, AttemptEnd, FailureCode, HandlerName, Payload, PeerId, TaskFailure, engine::RunId,
     limits::INLINE_BYTES,
 };
 use rustc_hash::FxHashMap;
@@ -195,6 +195,9 @@ impl Executor {
         started: Instant,
     ) -> Option<AttemptEnd> {
         let Assignment { task, attempt: number, handler, input, params, limit, .. } = work;
+        let Payload::Inline(input) = input else {
+            return Some(failed("this node has no store for files"));
+        };
         let Some(entry) = self.entries.get_mut(&handler) else {
             return Some(self.unknown(&handler));
         };
@@ -299,7 +302,7 @@ fn end_of(outcome: Outcome) -> AttemptEnd {
 
 fn checked(output: Bytes) -> AttemptEnd {
     if output.len() <= INLINE_BYTES {
-        return AttemptEnd::Output(output);
+        return AttemptEnd::Output(Payload::Inline(output));
     }
     AttemptEnd::Failed(TaskFailure::new(
         FailureCode::OutputTooLarge,

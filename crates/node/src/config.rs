@@ -95,6 +95,9 @@ pub struct Offered {
     pub cpus: Option<u32> = None, in CPUS,
     /// Memory offered, in bytes. 0 to 1 PiB. Default: all.
     pub memory_bytes: Option<u64> = None, in MEMORY,
+    /// Disk offered for files of tasks, in bytes. 1 MiB or more. Default: half of what is free or
+    /// taken by such files when the node starts.
+    pub disk_bytes: Option<u64> = None, in DISK,
     /// GPUs offered. 0 to 1,024. Default 0.
     pub gpus: u32 = 0, in GPUS,
     /// Names that tasks may require. 0 to 32.
@@ -136,6 +139,7 @@ const TRUSTED: Range = Range::Count(0..=crate::limits::TRUSTED as u64);
 const SLOTS: Range = Range::Count(0..=limits::CREDIT_TASKS as u64);
 const CPUS: Range = Range::Count(0..=limits::CPUS as u64);
 const MEMORY: Range = Range::Bytes(0..=limits::MEMORY_BYTES);
+const DISK: Range = Range::Bytes(1 << 20..=limits::DISK_BYTES);
 const GPUS: Range = Range::Count(0..=limits::GPUS as u64);
 const LABELS: Range = Range::Count(0..=limits::LABELS as u64);
 const LEASE: Range = Range::Time(Duration::from_secs(1)..=Duration::from_secs(3_600));

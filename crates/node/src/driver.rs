@@ -7,8 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use meshwork_core::{
-    Durability, Time,
-    engine::{Effect, Engine, Input, Seq},
+    BlobHash, Durability, Time,
+    engine::{BlobEvent, Effect, Engine, Input, Seq},
 };
 use meshwork_exec::{Executor, ManualAttempt, Report};
 use meshwork_net::{NetEvent, NetHandle, SessionEvent};
@@ -24,6 +24,7 @@ use self::{
     waiters::Waiters,
 };
 use crate::{
+    blobs::Place,
     clock::Clock,
     event::NetworkEvent,
     health::Handlers,
@@ -123,6 +124,9 @@ pub(crate) struct DriverParts {
     pub(crate) snapshot: watch::Sender<Snapshot>,
     pub(crate) feeds: Feeds,
     pub(crate) journal: Option<Journal>,
+    pub(crate) blobs: Arc<Place>,
+    /// Blobs of the journal whose files are gone.
+    pub(crate) lost: Vec<BlobHash>,
     pub(crate) durability: Durability,
     pub(crate) policies: Arc<Policies>,
 }
@@ -130,11 +134,12 @@ pub(crate) struct DriverParts {
 impl Driver {
     /// A driver that was not run yet. Publishes its state.
     pub(crate) fn new(parts: DriverParts) -> Self {
-        let DriverParts { executor, net, journal, publisher, .. } = parts;
+        let DriverParts { executor, net, journal, publisher, blobs, .. } = parts;
         let outside = Outside {
             executor,
             net,
             journal,
+            blobs,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
             waiters: Waiters::default(),
@@ -158,6 +163,10 @@ impl Driver {
             seeking: Seeking::default(),
             stopping: None,
         };
+        let now = driver.clock.now();
+        for hash in parts.lost {
+            driver.feed(Input::BlobEvent(BlobEvent::Lost { hash }), now);
+        }
         driver.publish();
         driver
     }
@@ -215,6 +224,7 @@ impl Driver {
         let (blocked, exhausted) = (executor.blocked_threads(), executor.is_exhausted());
         self.snapshot.send_replace(Snapshot {
             accounts: self.engine.accounts(),
+            blobs: self.engine.blob_space(),
             unread_due: self.unread_due.0,
             draining: self.engine.is_draining(),
             stopping: self.engine.is_closing(),

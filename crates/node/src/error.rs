@@ -12,7 +12,8 @@ use meshwork_net::{
 };
 
 use crate::{
-    config::UnknownFamily, home::HomeError, journal::JournalError, monitor::ResourceError,
+    blobs::BlobError, config::UnknownFamily, home::HomeError, journal::JournalError,
+    monitor::ResourceError,
 };
 
 #[cfg(test)]
@@ -246,6 +247,9 @@ pub struct ProtocolViolation {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InternalError {
+    /// The store of blobs cannot be opened.
+    #[error(transparent)]
+    Blobs(Box<BlobError>),
     /// The identity key cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),

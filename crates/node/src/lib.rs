@@ -34,6 +34,7 @@
 //!
 //! Absent on purpose: HTTP (in `meshwork-api`), libp2p types (in `meshwork-net`).
 
+mod blobs;
 mod book;
 mod builder;
 mod clock;
@@ -71,6 +72,7 @@ pub use meshwork_net::{
 };
 
 pub use self::{
+    blobs::{BlobError, Blobs, Upload},
     builder::NetworkManagerBuilder,
     config::{Identity, NetworkConfig, Offered, TaskSettings, UnknownFamily},
     error::{

@@ -5,6 +5,13 @@ use std::time::Duration;
 /// Calls of handles that wait for the driver, in each of two channels: calls that may add durable
 /// work, and all others. Callers wait when a channel is full.
 pub(crate) const CALLS: usize = 4_096;
+/// Blobs that are written at the same time, for uploads and added files; further ones wait. A disk
+/// gains nothing from more.
+pub(crate) const BLOB_WRITERS: usize = 16;
+/// Pieces of an upload that wait for the disk: with those of a client, half a megabyte.
+pub(crate) const UPLOAD_PIECES: usize = 8;
+/// Bytes that an upload of unknown size reserves at a time.
+pub(crate) const UPLOAD_STEP: u64 = 64 << 20;
 /// Events that wait for a subscriber. A slower one receives the number of events that it missed.
 pub(crate) const EVENTS: usize = 4_096;
 /// Shortest time between two counts of the results that are forgotten next: a count takes a part of a

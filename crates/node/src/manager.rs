@@ -13,6 +13,7 @@ use meshwork_net::Pong;
 use tokio::sync::oneshot;
 
 use crate::{
+    blobs::Blobs,
     config::NetworkConfig,
     driver::call::Call,
     error::{InternalError, NetworkError},
@@ -146,6 +147,11 @@ impl NetworkManager {
     /// Waits until the node takes no more calls: it was stopped, or has failed.
     pub async fn stopped(&self) {
         self.node.driver.closed().await;
+    }
+
+    /// The blobs of this node: files that are inputs and results of tasks.
+    pub fn blobs(&self) -> Blobs {
+        Blobs::of(&self.node)
     }
 
     /// The peer id of this node.

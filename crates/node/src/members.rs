@@ -39,7 +39,7 @@ impl Members {
 
 /// Whether tasks are too many, or their inputs too large, to be submitted together.
 pub(crate) fn is_too_much(tasks: &[Task]) -> bool {
-    let bytes: usize = tasks.iter().map(|task| task.input.len()).sum();
+    let bytes: usize = tasks.iter().map(|task| task.input.weight()).sum();
     tasks.len() > GROUP_CHUNK || bytes > limits::MEMBERS_BYTES
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn is_too_much(tasks: &[Task]) -> bool {
 pub(crate) fn portion(tasks: &[Task]) -> usize {
     let (mut count, mut bytes) = (0, 0);
     for task in tasks {
-        bytes += task.input.len();
+        bytes += task.input.weight();
         if count > 0 && (count >= GROUP_CHUNK || bytes > limits::MEMBERS_BYTES) {
             break;
         }

@@ -11,6 +11,7 @@ use meshwork_net::{Keypair, NetHandle, PeerStatus};
 use tokio::sync::mpsc;
 
 use crate::{
+    blobs::Place,
     clock::Clock,
     config::{Identity, NetworkConfig},
     driver::{
@@ -71,6 +72,7 @@ pub(crate) struct Running {
     pub(crate) probes: mpsc::Sender<Probe>,
     pub(crate) monitor: ResourceMonitor,
     pub(crate) vitals: Vitals,
+    pub(crate) blobs: Arc<Place>,
     /// `None` without a home.
     pub(crate) on_disk: Option<OnDisk>,
 }

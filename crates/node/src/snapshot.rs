@@ -1,6 +1,6 @@
 //! The state that the driver publishes after each of its passes, read without waiting for it.
 
-use meshwork_core::engine::Accounts;
+use meshwork_core::engine::{Accounts, view::BlobSpace};
 use tokio::sync::watch;
 
 use crate::health::Handlers;
@@ -9,6 +9,8 @@ use crate::health::Handlers;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) accounts: Accounts,
+    /// The space of blobs.
+    pub(crate) blobs: BlobSpace,
     /// Results that nobody has read and that are forgotten next.
     pub(crate) unread_due: u64,
     /// Whether the node accepts no attempts for now.

@@ -3,13 +3,13 @@
 //! Absent on purpose: what is checked before (`builder`), and what each task does.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::{Arc, Weak},
 };
 
 use meshwork_core::{
-    PeerId,
+    BlobHash, PeerId,
     engine::{Engine, EngineConfig},
     limits as core_limits,
 };
@@ -18,6 +18,7 @@ use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
+    blobs::place::{self, Place},
     book::keeper::Keeper,
     config::NetworkConfig,
     driver::{Driver, DriverParts, Feeds, handle::CallQueues},
@@ -42,7 +43,7 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let policy = node.policies.now();
     let offer = policy.offer(&node.advert);
     let mut engine = Engine::new(engine_config(config, node.local_peer, boot, &offer));
-    let journal = open_journal(node, &mut engine).await?;
+    let Opened { journal, blobs, lost } = open(node, &mut engine).await?;
     let (reports, report_queue) = mpsc::channel(limits::REPORTS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let executor = Executor::new(registry, threads, reports).map_err(InternalError::Threads)?;
@@ -65,11 +66,13 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
         snapshot,
         feeds: Feeds { entries, calls, facts, sessions, reports: report_queue, manual },
         journal,
+        blobs: Arc::clone(&blobs),
+        lost,
         durability: config.durability,
         policies: Arc::clone(&node.policies),
     });
     let on_disk = archive.zip(book).map(|(archive, book)| OnDisk { archive, book });
-    let (prober, running) = probes(node, &net, on_disk);
+    let (prober, running) = probes(node, &net, blobs, on_disk);
     if let Some(keeper) = keeper {
         spawn("peer book", keeper.run(net.watch_peers()));
     }
@@ -82,7 +85,12 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
 }
 
 /// The task that measures, and the running parts of the node, with what it keeps on disk.
-fn probes(node: &Node, net: &NetHandle, on_disk: Option<OnDisk>) -> (Probes, Running) {
+fn probes(
+    node: &Node,
+    net: &NetHandle,
+    blobs: Arc<Place>,
+    on_disk: Option<OnDisk>,
+) -> (Probes, Running) {
     let Node { config, publisher, driver, .. } = node;
     let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
     let monitor = ResourceMonitor::of(&config.offered, dir, driver.snapshots());
@@ -105,7 +113,7 @@ fn probes(node: &Node, net: &NetHandle, on_disk: Option<OnDisk>) -> (Probes, Run
         vitals: vitals.clone(),
         samples,
     };
-    (prober, Running { net: net.clone(), probes, monitor, vitals, on_disk })
+    (prober, Running { net: net.clone(), probes, monitor, vitals, blobs, on_disk })
 }
 
 /// Spawns one of the node's tasks. A panic in it is logged. Of the driver and the event loop, each
@@ -121,14 +129,50 @@ pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 
     });
 }
 
-/// Opens the journal, if there is a home, and restores the engine from it.
-async fn open_journal(node: &Node, engine: &mut Engine) -> Result<Option<Journal>, NetworkError> {
-    let Some(home) = &node.config.home else { return Ok(None) };
+/// What a node reads at its start.
+struct Opened {
+    /// `None` without a home.
+    journal: Option<Journal>,
+    blobs: Arc<Place>,
+    /// Blobs of the journal whose files are gone.
+    lost: Vec<BlobHash>,
+}
+
+/// Opens the journal and the blobs, if there is a home, and restores the engine from them.
+async fn open(node: &Node, engine: &mut Engine) -> Result<Opened, NetworkError> {
+    let Some(home) = &node.config.home else {
+        let blobs = Arc::new(Place::temporary());
+        engine.set_blob_budget(budget(node, blobs.store().dir(), engine));
+        return Ok(Opened { journal: None, blobs, lost: Vec::new() });
+    };
+    let (journal, known) = open_journal(node, home, engine).await?;
+    let dir = home.clone();
+    let opened = tokio::task::spawn_blocking(move || Place::open(&dir, &known)).await;
+    let (blobs, lost) = opened
+        .map_err(|_| InternalError::Stopped)?
+        .map_err(|error| InternalError::Blobs(Box::new(error)))?;
+    engine.set_blob_budget(budget(node, blobs.store().dir(), engine));
+    Ok(Opened { journal: Some(journal), blobs: Arc::new(blobs), lost })
+}
+
+/// Bytes that blobs may take.
+fn budget(node: &Node, dir: &Path, engine: &Engine) -> u64 {
+    let configured = node.config.offered.disk_bytes;
+    configured.unwrap_or_else(|| place::default_budget(dir, engine.blob_space().used))
+}
+
+/// Opens the journal and restores the engine from it. Also returns the sizes of its blobs.
+async fn open_journal(
+    node: &Node,
+    home: &Path,
+    engine: &mut Engine,
+) -> Result<(Journal, HashMap<BlobHash, u64>), NetworkError> {
     let clock = node.clock;
     let opened = Journal::open(home, node.owner(), clock, node.recovery.clone()).await;
     let (journal, mut ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
     let archive = journal.archiver().archive();
+    let blobs = ledger.blobs().iter().map(|(hash, blob)| (*hash, blob.size)).collect();
     engine.restore_archive(&mut ledger)?;
     engine.expect_volumes(archive.live());
     for first in archive.firsts() {
@@ -148,7 +192,7 @@ async fn open_journal(node: &Node, engine: &mut Engine) -> Result<Option<Journal
     for (result, finished) in kept_results {
         engine.restore_kept(result, finished, now)?;
     }
-    Ok(Some(journal))
+    Ok((journal, blobs))
 }
 
 /// Passes metrics on at intervals, until the node stops or its last handle is dropped.
@@ -176,6 +220,7 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
         max_owned: config.tasks.max_owned,
         keep_bytes: config.tasks.keep_bytes,
         memory_bytes: config.tasks.keep_bytes.min(core_limits::ENDED_IN_MEMORY),
+        blob_bytes: 0,
         keep_results: config.tasks.keep_results,
         up_before: std::time::Duration::ZERO,
         started: meshwork_net::clock::START,

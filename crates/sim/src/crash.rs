@@ -246,6 +246,7 @@ pub(crate) fn committed(records: &[Record]) -> Vec<CrashPoint> {
         | Record::Dropped { .. }
         | Record::Read { .. }
         | Record::Group(_)
+        | Record::Blob(_)
         | Record::GroupForgotten { .. } => None,
     };
     records.iter().filter_map(point).collect()

@@ -98,7 +98,10 @@ impl Disk {
                         self.tasks.insert(task.task.task.id, Kept::Forgotten);
                     }
                 }
-                Record::Tried { .. } | Record::Archived { .. } | Record::Read { .. } => {}
+                Record::Tried { .. }
+                | Record::Archived { .. }
+                | Record::Read { .. }
+                | Record::Blob(_) => {}
             }
             // In the simulator a node's clock begins at its first start.
             self.ledger.apply(record, at, at);

@@ -4,13 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use meshwork_core::{Epoch, TaskEnd, TaskId, TaskState, engine::Record};
+use meshwork_core::{Epoch, Payload, TaskEnd, TaskId, TaskState, engine::Record};
 
 use crate::report::{Broken, Invariant, Step};
 
 /// The output of an execution: worker, number of the attempt, bytes.
-type Produced = (usize, u32, Bytes);
+type Produced = (usize, u32, Payload);
 
 /// The worker of an attempt, its task, and its number.
 type Placed = (usize, TaskId, u32);
@@ -114,6 +113,7 @@ impl History {
             | Record::Finished(_)
             | Record::Released { .. }
             | Record::Group(_)
+            | Record::Blob(_)
             | Record::GroupForgotten { .. } => {}
         }
     }
@@ -151,7 +151,7 @@ impl History {
     }
 
     /// An execution has produced an output.
-    pub(crate) fn on_output(&mut self, task: TaskId, worker: usize, attempt: u32, output: Bytes) {
+    pub(crate) fn on_output(&mut self, task: TaskId, worker: usize, attempt: u32, output: Payload) {
         self.outputs.entry(task).or_default().push((worker, attempt, output));
     }
 
@@ -161,7 +161,7 @@ impl History {
         task: TaskId,
         worker: usize,
         attempt: u32,
-        output: &Bytes,
+        output: &Payload,
     ) -> bool {
         self.outputs.get(&task).is_some_and(|outputs| {
             outputs.iter().any(|(node, number, bytes)| {

@@ -22,9 +22,21 @@ const ROOMS: &[(&str, May)] = &[
     ("meshwork-exec", May::These(&["meshwork-core", "meshwork-blob"])),
     ("meshwork-net", May::These(&["meshwork-core", "meshwork-blob"])),
     ("meshwork-sim", May::These(&["meshwork-core"])),
-    ("meshwork-node", May::These(&["meshwork-core", "meshwork-blob", "meshwork-exec", "meshwork-net"])),
+    (
+        "meshwork-node",
+        May::These(&["meshwork-core", "meshwork-blob", "meshwork-exec", "meshwork-net"]),
+    ),
     ("meshwork-api", May::These(&["meshwork-core", "meshwork-blob", "meshwork-node"])),
-    ("meshwork", May::These(&["meshwork-core", "meshwork-blob", "meshwork-exec", "meshwork-net", "meshwork-node"])),
+    (
+        "meshwork",
+        May::These(&[
+            "meshwork-core",
+            "meshwork-blob",
+            "meshwork-exec",
+            "meshwork-net",
+            "meshwork-node",
+        ]),
+    ),
     (
         "meshwork-cli",
         May::These(&[

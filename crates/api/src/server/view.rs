@@ -10,7 +10,7 @@ use meshwork_node::{NetworkError, NetworkManager};
 
 use crate::types::{
     AttemptView, ErrorCode, ErrorView, ObstacleCode, ObstacleView, ProgressView, TaskView,
-    WaitingView, micros, wide,
+    WaitingView, micros,
 };
 
 /// Translates tasks, with the names of their peers.
@@ -54,7 +54,7 @@ impl<'m> Viewer<'m> {
             state: task.state.as_str().into(),
             priority: task.priority,
             durability: task.durability.into(),
-            input_bytes: wide(task.input_bytes),
+            input_bytes: task.input_bytes,
             submitted_at: self.manager.wall_time(task.submitted),
             ended_at: task.ended.map(|ended| self.manager.wall_time(ended)),
             attempts: task.attempts.iter().map(|attempt| self.attempt(attempt)).collect(),
@@ -65,7 +65,7 @@ impl<'m> Viewer<'m> {
             worker: worker.map(|peer| peer.to_string()),
             worker_name: worker.and_then(|peer| self.name(&peer)),
             took_us: result.map(|result| micros(result.took)),
-            output_bytes: result.map(|result| wide(result.output.len())),
+            output_bytes: result.map(|result| result.output.size()),
             output_tail: None,
             waiting: task.waiting.as_ref().map(|waiting| self.waiting(waiting)),
             error: task.end.as_ref().and_then(error),

@@ -53,7 +53,7 @@ impl TaskSpec {
     pub fn bytes_per_member(&self) -> usize {
         let params = self.params.iter().map(|(name, value)| name.len() + value.len());
         let input = self.input.as_ref().filter(|input| input.contains(super::INDEX));
-        params.sum::<usize>() + input.map_or(0, Payload::len)
+        params.sum::<usize>() + input.map_or(0, Payload::weight)
     }
 
     /// A task for this handler with an empty input and the default limits.

@@ -125,7 +125,7 @@ async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Re
     let task = task.with_input(input.clone());
     let handle = manager.distribute_task(task, Vec::new()).await?;
     let accepted = Instant::now();
-    lanes::compare(&handle.result().await?.output, &input)?;
+    lanes::compare(handle.result().await?.bytes()?, &input)?;
     Ok(accepted)
 }
 

@@ -179,6 +179,11 @@ fn line(
     let text = match (output, error) {
         (Some(Payload::Text(text)), _) => Ok(text.as_str()),
         (Some(Payload::Base64(bytes)), _) => std::str::from_utf8(bytes).map_err(|_| "is not UTF-8"),
+        (Some(Payload::Blob(blob)), _) => {
+            let (size, form) = (format::size(blob.size), blob.form.as_str());
+            let why = format!("the result of task {short} is a {form} of {size}");
+            return Err(NoLine { why, has_result: true });
+        }
         (None, Some(error)) => {
             let why = format!("task {short} {state}: {}", format::printable(&error.message));
             return Err(NoLine { why, has_result: false });

@@ -87,7 +87,7 @@ fn input(parts: &[String], stdin: &mut impl Read) -> Result<Option<Payload>, Fai
             append(&mut bytes, "the text", &mut words.join(" ").as_bytes())?;
         }
     }
-    Ok(Some(Payload::of(bytes.into())))
+    Ok(Some(Payload::of(bytes)))
 }
 
 /// The failure for a file or standard input beside other INPUTs: joining them into the input of one

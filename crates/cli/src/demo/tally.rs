@@ -23,7 +23,8 @@ pub(super) struct Tally {
 impl Tally {
     /// Adds a task's result. A result that cannot be parsed counts as failed.
     pub(super) fn add(&mut self, result: &TaskResult, latency: Duration) {
-        let TopWords { words, top } = match serde_json::from_slice(&result.output) {
+        let bytes = result.bytes().map(AsRef::as_ref).unwrap_or_default();
+        let TopWords { words, top } = match serde_json::from_slice(bytes) {
             Ok(counted) => counted,
             Err(error) => return self.fail(format!("the result cannot be read: {error}")),
         };

@@ -39,6 +39,8 @@ pub struct EngineConfig {
     pub keep_bytes: u64,
     /// Bytes of ended tasks kept in memory only; the same minimum applies.
     pub memory_bytes: u64,
+    /// Bytes that blobs may take on disk.
+    pub blob_bytes: u64,
     /// Retention of ended tasks, and of results that their owners do not fetch, in time that the
     /// node is up.
     pub keep_results: Duration,

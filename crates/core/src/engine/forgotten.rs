@@ -83,6 +83,7 @@ impl Forgotten {
             | Record::Archived { .. }
             | Record::Read { .. }
             | Record::Group(_)
+            | Record::Blob(_)
             | Record::Finished(_)
             | Record::Released { .. } => {}
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use libp2p_identity::PeerId;
 
 use super::{
+    blob_input::{BlobEvent, BlobReply, BlobRequest, StoredBlob},
     record::{Record, Seq},
     view::EndCounts,
     volume::{ArchivedTask, Volume},
@@ -183,6 +184,16 @@ pub enum Input {
         /// The number of its first task.
         first: u64,
     },
+    /// A caller's request about blobs. Answered under `token` with [`Reply::Blobs`] or
+    /// [`Reply::Refused`].
+    Blobs {
+        /// The request.
+        request: BlobRequest,
+        /// The waiting caller.
+        token: Token,
+    },
+    /// Something happened to blobs outside the engine.
+    BlobEvent(BlobEvent),
     /// Time has passed; timers may be due.
     Tick,
     /// The disk is full, or has space again. While it is full, durable tasks are refused with
@@ -222,6 +233,11 @@ pub enum Effect {
         volume: Box<Volume>,
         /// What queries read: one record per row.
         tasks: Vec<ArchivedTask>,
+    },
+    /// Remove the bytes of these blobs. Their records are on disk.
+    RemoveBlobs {
+        /// The blobs.
+        blobs: Vec<StoredBlob>,
     },
     /// Open a session with this worker.
     OpenSession {
@@ -307,6 +323,8 @@ pub enum Reply {
         /// The group's id.
         id: GroupId,
     },
+    /// An answer about blobs.
+    Blobs(BlobReply),
     /// The request is refused.
     Refused(Reason),
     /// The task has ended, and its end is in memory.

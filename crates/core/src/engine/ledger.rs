@@ -6,12 +6,14 @@ use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
 use super::{
+    blob_input::BlobRecord,
     forgotten::Forgotten,
     record::{GroupTally, KeptResult, Record, Restored, RestoredEnd},
     story::Story,
     volume::{ArchivedTask, Volume},
 };
 use crate::{
+    blob::BlobHash,
     frame::Epoch,
     task::{GroupId, TaskId},
     time::Time,
@@ -27,10 +29,22 @@ pub(super) struct ArchiveParts {
     pub(super) up: Duration,
     pub(super) forgotten: Forgotten,
     pub(super) groups: Vec<GroupTally>,
+    pub(super) blobs: BTreeMap<BlobHash, KnownBlob>,
     /// Volumes of the archive, by the number of their first task.
     pub(super) volumes: BTreeMap<u64, Volume>,
     /// The number of the next archived task.
     pub(super) next_number: u64,
+}
+
+/// A blob of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBlob {
+    /// Size in bytes.
+    pub size: u64,
+    /// The blobs that it names.
+    pub links: Box<[BlobHash]>,
+    /// Whether the user pinned it.
+    pub pinned: bool,
 }
 
 /// Replays a journal's records into the state that an engine is restored from.
@@ -42,6 +56,7 @@ pub struct Ledger {
     next: u64,
     kept: BTreeMap<(PeerId, Epoch), Made>,
     groups: BTreeMap<GroupId, GroupTally>,
+    blobs: BTreeMap<BlobHash, KnownBlob>,
     /// Valid volumes, by the number of their first task.
     volumes: BTreeMap<u64, Volume>,
     /// The number of the next archived task.
@@ -105,11 +120,31 @@ impl Ledger {
             Record::GroupForgotten { id } => {
                 self.groups.remove(&id);
             }
+            Record::Blob(record) => self.apply_blob(record),
             Record::Finished(kept) => {
                 self.kept.insert((kept.owner, kept.epoch), (*kept, up));
             }
             Record::Released { owner, epoch } => {
                 self.kept.remove(&(owner, epoch));
+            }
+        }
+    }
+
+    fn apply_blob(&mut self, record: BlobRecord) {
+        match record {
+            BlobRecord::Stored { hash, size, links } => {
+                let links = links.into_boxed_slice();
+                self.blobs.insert(hash, KnownBlob { size, links, pinned: false });
+            }
+            BlobRecord::Pinned { hash, pinned } => {
+                if let Some(blob) = self.blobs.get_mut(&hash) {
+                    blob.pinned = pinned;
+                }
+            }
+            BlobRecord::Removed { hashes } => {
+                for hash in &hashes {
+                    self.blobs.remove(hash);
+                }
             }
         }
     }
@@ -184,6 +219,7 @@ impl Ledger {
             up: self.up,
             forgotten: self.forgotten.clone(),
             groups: self.groups.values().cloned().collect(),
+            blobs: std::mem::take(&mut self.blobs),
             volumes: std::mem::take(&mut self.volumes),
             next_number: self.numbers,
         }
@@ -203,6 +239,11 @@ impl Ledger {
     /// Whether the ledger is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The blobs whose bytes were on disk.
+    pub fn blobs(&self) -> &BTreeMap<BlobHash, KnownBlob> {
+        &self.blobs
     }
 
     /// What the journal says about groups, besides their tasks.

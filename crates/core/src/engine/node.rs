@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use rand_core::{Rng, TryRng};
 
 use super::{
+    blobs::Blobs,
     config::{EngineConfig, Observed},
     gate::Gate,
     input::{Effect, Reply, Token},
@@ -20,6 +21,7 @@ pub(super) struct Node {
     pub(super) config: EngineConfig,
     pub(super) kinds: Kinds,
     pub(super) peers: Peers,
+    pub(super) blobs: Blobs,
     pub(super) gate: Gate,
     pub(super) timers: Timers,
     pub(super) observed: Observed,
@@ -46,6 +48,7 @@ impl Node {
         advert.capacity.slots = config.slots;
         Self {
             peers: Peers::new(config.local, advert),
+            blobs: Blobs::new(config.blob_bytes),
             config,
             kinds: Kinds::default(),
             gate: Gate::default(),

@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Peer {
     pub(super) id: Arc<PeerId>,
     pub(super) trusted: bool,
+    /// The highest version of the protocol that the peer speaks.
+    pub(super) version: u32,
     /// The peer's advert, while it is ready.
     pub(super) advert: Option<Advert>,
     /// Number of adverts that it has sent: a refusal is valid until the next advert.
@@ -68,6 +70,8 @@ impl Measured {
     }
 }
 
+/// The version of the protocol from which on inputs and results can be blobs.
+pub(super) const BLOB_VERSION: u32 = 2;
 /// Longest round trip that placement distinguishes, in nanoseconds.
 const MAX_LATENCY: u64 = 60_000_000_000;
 
@@ -98,6 +102,7 @@ impl Peers {
         debug_assert_eq!(key, Some(PeerKey::LOCAL), "the first place is that of the node itself");
         if let Some(peer) = peers.get_mut(PeerKey::LOCAL) {
             peer.trusted = true;
+            peer.version = BLOB_VERSION;
             peer.advert = Some(advert);
         }
         peers
@@ -120,6 +125,7 @@ impl Peers {
         let at = self.slab.insert(Peer {
             id: Arc::new(id),
             trusted: false,
+            version: 1,
             advert: None,
             adverts: 0,
             measured: Measured::default(),

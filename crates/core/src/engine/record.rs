@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libp2p_identity::PeerId;
 
-use super::{story::Story, view::EndCounts};
+use super::{blob_input::BlobRecord, story::Story, view::EndCounts};
 use crate::{
     frame::{AttemptEnd, Epoch},
     task::{GroupId, Task, TaskEnd, TaskId},
@@ -75,6 +75,8 @@ pub enum Record {
         /// The forgotten group.
         id: GroupId,
     },
+    /// A change of the stored blobs.
+    Blob(BlobRecord),
     /// This node has finished an attempt for an owner.
     Finished(Box<KeptResult>),
     /// The owner has stored the result, or the result was dropped.
@@ -90,18 +92,18 @@ impl Record {
     /// Bytes of its input, result and messages: of every part that others may make long.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Submitted { task, .. } => task.input.len(),
+            Self::Submitted { task, .. } => task.input.weight(),
             Self::Ended { end, story, .. } => {
                 story.weight()
                     + match &**end {
-                        TaskEnd::Succeeded(result) => result.output.len(),
+                        TaskEnd::Succeeded(result) => result.output.weight(),
                         TaskEnd::Failed(failure) => failure.message.len(),
                         TaskEnd::Cancelled { reason, .. } => reason.len(),
                         TaskEnd::Expired { .. } => 0,
                     }
             }
             Self::Finished(kept) => match &kept.end {
-                AttemptEnd::Output(output) => output.len(),
+                AttemptEnd::Output(output) => output.weight(),
                 AttemptEnd::Failed(failure) => failure.message.len(),
                 AttemptEnd::Cancelled => 0,
             },
@@ -112,6 +114,7 @@ impl Record {
             | Self::Dropped { .. }
             | Self::Read { .. }
             | Self::GroupForgotten { .. }
+            | Self::Blob(_)
             | Self::Released { .. } => 0,
         }
     }

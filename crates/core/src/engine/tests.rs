@@ -18,6 +18,7 @@ use crate::{
     TaskEnd, TaskId, Time, ToOwner, ToWorker,
 };
 
+mod blobs;
 mod bounds;
 mod credit;
 mod disk;
@@ -47,6 +48,8 @@ pub(super) struct Node {
     pub(super) engine: Engine,
     pub(super) running: Vec<Running>,
     pub(super) stopped: Vec<RunId>,
+    /// Blobs whose files it was asked to remove.
+    pub(super) removed: Vec<super::StoredBlob>,
     pub(super) replies: Vec<(Token, Reply)>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
@@ -109,6 +112,7 @@ impl Node {
             max_owned: 1_000,
             keep_bytes: crate::limits::KEEP_BYTES,
             memory_bytes: crate::limits::ENDED_IN_MEMORY,
+            blob_bytes: crate::limits::BLOB_BUDGET,
             keep_results: crate::limits::KEEP_RESULTS,
             up_before,
             started: now,
@@ -118,6 +122,7 @@ impl Node {
             engine,
             running: Vec::new(),
             stopped: Vec::new(),
+            removed: Vec::new(),
             replies: Vec::new(),
             messages: Vec::new(),
             records: Vec::new(),
@@ -245,11 +250,14 @@ impl Net {
         let up = self.nodes[index].engine.node.config.up(self.now).since(Time::ZERO);
         self.now = self.now + down;
         let before = &self.nodes[index];
+        let before_budget = before.engine.blob_space().budget;
         let config = before.engine.node.config.clone();
         self.nodes[index] = Node::new(index, before.slots, before.boot + 1, self.now, up);
         let of_now = &mut self.nodes[index].engine.node.config;
         of_now.keep_bytes = config.keep_bytes;
         of_now.keep_results = config.keep_results;
+        let budget = before_budget;
+        self.nodes[index].engine.set_blob_budget(budget);
         self.nodes[index].replies = replies;
         self.nodes[index].ledger = ledger.clone();
         let mut known = ledger.clone();
@@ -322,6 +330,7 @@ impl Net {
                         self.feed(index, Input::Archived { first });
                     }
                 }
+                Effect::RemoveBlobs { blobs } => self.nodes[index].removed.extend(blobs),
                 Effect::OpenSession { peer } => self.open_session(index, peer),
                 Effect::ToWorker { peer, frames } => {
                     self.carry(index, peer, Frames::ToWorker(frames));
@@ -440,5 +449,5 @@ pub(super) fn task(handler: &str) -> Task {
 }
 
 pub(super) fn output(text: &'static str) -> AttemptEnd {
-    AttemptEnd::Output(Bytes::from_static(text.as_bytes()))
+    AttemptEnd::Output(Bytes::from_static(text.as_bytes()).into())
 }

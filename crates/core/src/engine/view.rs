@@ -6,6 +6,7 @@ use libp2p_identity::PeerId;
 use serde::Serialize;
 
 use crate::{
+    blob::BlobHash,
     reason::Reason,
     task::{Durability, GroupId, HandlerName, TaskEnd, TaskId, TaskState},
     time::Time,
@@ -27,7 +28,7 @@ pub struct TaskView {
     /// Whether the task outlives the process.
     pub durability: Durability,
     /// Size of its input in bytes.
-    pub input_bytes: usize,
+    pub input_bytes: u64,
     /// When it was submitted.
     pub submitted: Time,
     /// When it ended.
@@ -461,6 +462,14 @@ pub enum Obstacle {
         /// What the peer has instead.
         detail: String,
     },
+    /// The peer speaks a version of the protocol without what the task needs.
+    #[error("speaks version {speaks}: files and folders need version {needs}")]
+    Version {
+        /// The highest version that the peer speaks.
+        speaks: u32,
+        /// The version that the task needs.
+        needs: u32,
+    },
     /// The peer refused this task.
     #[error("refused: {0}")]
     Refused(Reason),
@@ -489,4 +498,34 @@ pub enum Obstacle {
 
 fn humantime(ms: u64) -> String {
     format!("{:?}", Duration::from_millis(ms))
+}
+
+/// A stored blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BlobView {
+    /// The hash of its bytes.
+    pub hash: BlobHash,
+    /// Size in bytes.
+    pub size: u64,
+    /// How many blobs it names; 0 for a file.
+    pub links: usize,
+    /// How many tasks, results and folders need it.
+    pub holds: u32,
+    /// Whether the user pinned it.
+    pub pinned: bool,
+}
+
+/// The space for blobs on the disk of this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlobSpace {
+    /// Bytes that blobs may take.
+    pub budget: u64,
+    /// Bytes that stored blobs take, in whole blocks.
+    pub used: u64,
+    /// Bytes that are reserved for blobs being stored.
+    pub reserved: u64,
+    /// Stored blobs.
+    pub blobs: usize,
+    /// Blobs that tasks need and the store does not have.
+    pub lost: usize,
 }

@@ -6,7 +6,9 @@ use super::{
     view::{AttemptView, Ending, TaskView},
 };
 use crate::{
-    PeerId, limits,
+    PeerId,
+    blob::BlobHash,
+    limits,
     task::{Durability, GroupId, HandlerName, Task, TaskEnd, TaskId},
     time::Time,
 };
@@ -52,6 +54,8 @@ pub struct Row {
     pub ending: Ending,
     /// Whether its result was handed out.
     pub read: bool,
+    /// The blob that it needs: its output, or without a result its input.
+    pub blob: Option<BlobHash>,
 }
 
 /// The full record of an ended task. For a successful one, without its input and parameters.
@@ -98,7 +102,7 @@ impl ArchivedTask {
             state: end.state(),
             priority: task.priority,
             durability: Durability::Disk,
-            input_bytes: usize::try_from(self.input_bytes).unwrap_or(usize::MAX),
+            input_bytes: self.input_bytes,
             submitted: *submitted,
             ended: Some(*at),
             attempts,
@@ -106,6 +110,15 @@ impl ArchivedTask {
             end: Some(end.clone()),
             waiting: None,
         })
+    }
+
+    /// The blob that the task needs: its output, or without a result its input.
+    pub fn blob(&self) -> Option<BlobHash> {
+        let blob = match self.task.ended.as_deref() {
+            Some(RestoredEnd { end: TaskEnd::Succeeded(result), .. }) => result.output.blob(),
+            Some(_) | None => self.task.task.input.blob(),
+        };
+        blob.map(|blob| blob.hash)
     }
 
     /// How the task ended, if it has.

@@ -37,9 +37,9 @@ impl Task {
     /// A field is out of range: the error names the first one and its range.
     pub fn check(&self) -> Result<(), InvalidTask> {
         self.check_name()?;
-        if self.input.len() > limits::INLINE_BYTES {
+        if self.input.weight() > limits::INLINE_BYTES {
             return Err(InvalidTask::InputTooLarge {
-                bytes: self.input.len(),
+                bytes: self.input.weight(),
                 limit: limits::INLINE_BYTES,
             });
         }

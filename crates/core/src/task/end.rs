@@ -6,7 +6,11 @@ use bytes::Bytes;
 use libp2p_identity::PeerId;
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::TaskFailure, frame::Epoch};
+use crate::{
+    blob::{BlobRef, Payload},
+    failure::TaskFailure,
+    frame::Epoch,
+};
 
 /// The state of a task. The last four are ends: a task reaches exactly one of them and keeps it.
 ///
@@ -69,8 +73,8 @@ impl fmt::Display for TaskState {
 /// The output of a successful task, with its worker and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskResult {
-    /// The bytes that the handler returned. Cheap to clone.
-    pub output: Bytes,
+    /// What the handler returned. Cheap to clone.
+    pub output: Payload,
     /// The worker that ran the attempt. The connection authenticates the sender; nothing verifies
     /// that the result is correct.
     pub worker: PeerId,
@@ -85,10 +89,33 @@ impl TaskResult {
     ///
     /// # Errors
     ///
-    /// The output is not UTF-8.
-    pub fn text(&self) -> Result<&str, std::str::Utf8Error> {
-        std::str::from_utf8(&self.output)
+    /// The output is not UTF-8, or it is a blob.
+    pub fn text(&self) -> Result<&str, OutputError> {
+        Ok(std::str::from_utf8(self.bytes()?)?)
     }
+
+    /// The output's bytes.
+    ///
+    /// # Errors
+    ///
+    /// The output is a blob: its bytes are in the store of the task's owner.
+    pub fn bytes(&self) -> Result<&Bytes, OutputError> {
+        match &self.output {
+            Payload::Inline(bytes) => Ok(bytes),
+            Payload::Blob(blob) => Err(OutputError::Blob(**blob)),
+        }
+    }
+}
+
+/// An output cannot be read as requested.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutputError {
+    /// The output is a file or a folder.
+    #[error("the output is a {} of {} bytes; save it to a path", .0.form.as_str(), .0.size)]
+    Blob(BlobRef),
+    /// The output is not UTF-8.
+    #[error("the output is not a text")]
+    Text(#[from] std::str::Utf8Error),
 }
 
 /// How a task ended.

@@ -104,7 +104,7 @@ fn task_input_is_made_from_text_and_bytes() {
         (&bytes).into(),
         Bytes::copy_from_slice(&bytes).into(),
     ];
-    assert!(inputs.iter().all(|input| input.as_bytes() == bytes));
+    assert!(inputs.iter().all(|input| input.inline() == bytes));
     assert_eq!(TaskInput::from("a"), TaskInput::from("a".to_owned()));
 }
 

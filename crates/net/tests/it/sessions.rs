@@ -53,7 +53,7 @@ async fn frames_pass_both_ways() {
         assert_eq!(arrived, cancels);
         let result = ToOwner::Result {
             epoch: epoch(1),
-            end: AttemptEnd::Output(Bytes::from(vec![7; 100_000])),
+            end: AttemptEnd::Output(Bytes::from(vec![7; 100_000]).into()),
             took: Duration::from_millis(3),
         };
         assert!(to_owner.send(&mut vec![result.clone()]));

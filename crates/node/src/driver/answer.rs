@@ -1,6 +1,6 @@
 //! The answers of the driver to its callers. Each kind of call has its own type.
 
-use meshwork_core::{Reason, TaskEnd, TaskId};
+use meshwork_core::{Reason, TaskEnd, TaskId, engine::BlobReply};
 use tokio::sync::oneshot;
 
 /// The end of a task, or its place in the archive.
@@ -19,6 +19,9 @@ pub(crate) type EndSender = oneshot::Sender<Result<EndOfTask, Reason>>;
 /// Sends that a call about a group was carried out, or why it was refused.
 pub(crate) type GroupSender = oneshot::Sender<Result<(), Reason>>;
 
+/// Sends the answer to a request about blobs, or why it was refused.
+pub(crate) type BlobSender = oneshot::Sender<Result<BlobReply, Reason>>;
+
 /// Sends that a change is in force.
 pub(crate) type DoneSender = oneshot::Sender<()>;
 
@@ -27,6 +30,7 @@ pub(crate) type DoneSender = oneshot::Sender<()>;
 pub(crate) enum Waiter {
     Task(TaskWaiter),
     Group(GroupSender),
+    Blobs(BlobSender),
 }
 
 /// A caller that waits for a task.
@@ -43,19 +47,19 @@ pub(crate) struct TaskWaiter {
 
 impl Waiter {
     /// Whether the caller has stopped waiting and the engine can be asked not to answer. It always
-    /// answers a call about a group, so such a waiter keeps its token.
+    /// answers a call about a group or blobs, so such a waiter keeps its token.
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Task(task) => task.accepted.is_none() && task.end.is_closed(),
-            Self::Group(_) => false,
+            Self::Group(_) | Self::Blobs(_) => false,
         }
     }
 
-    /// The task, unless the caller waits for a group.
+    /// The task, unless the caller waits for something else.
     pub(super) fn task(&self) -> Option<TaskId> {
         match self {
             Self::Task(task) => Some(task.id),
-            Self::Group(_) => None,
+            Self::Group(_) | Self::Blobs(_) => None,
         }
     }
 
@@ -70,6 +74,9 @@ impl Waiter {
             }
             Self::Group(done) => {
                 done.send(Err(reason)).ok();
+            }
+            Self::Blobs(answer) => {
+                answer.send(Err(reason)).ok();
             }
         }
     }

@@ -2,11 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use meshwork_core::{AcceptPolicy, CancelledBy, GroupId, PeerId, ResourceUsage, Task, TaskId};
+use meshwork_core::{
+    AcceptPolicy, CancelledBy, GroupId, PeerId, ResourceUsage, Task, TaskId,
+    engine::{BlobEvent, BlobRequest},
+};
 use tokio::sync::oneshot;
 
 use super::{
-    answer::{AcceptedSender, DoneSender, EndSender, GroupSender},
+    answer::{AcceptedSender, BlobSender, DoneSender, EndSender, GroupSender},
     question::Question,
 };
 use crate::journal::Copied;
@@ -39,6 +42,10 @@ pub(crate) enum Call {
     Measured { usage: ResourceUsage },
     /// Accept no more attempts, or accept them again.
     Drain { on: bool, done: DoneSender },
+    /// A request about blobs.
+    Blobs { request: BlobRequest, answer: BlobSender },
+    /// Something happened to blobs.
+    BlobEvent(BlobEvent),
     /// Answer a question about the engine's state.
     Ask(Question),
     /// Copy the journal to this folder.
@@ -55,8 +62,11 @@ impl Call {
             Self::Submit { .. }
             | Self::SubmitGroup { .. }
             | Self::Cancel { .. }
-            | Self::CancelGroup { .. } => true,
-            Self::Watch { .. }
+            | Self::CancelGroup { .. }
+            | Self::Blobs { request: BlobRequest::Store { .. }, .. } => true,
+            Self::Blobs { .. }
+            | Self::BlobEvent(_)
+            | Self::Watch { .. }
             | Self::Handed { .. }
             | Self::Trust { .. }
             | Self::Accept { .. }
@@ -72,11 +82,13 @@ impl Call {
     pub(super) fn weight(&self) -> (usize, usize) {
         match self {
             Self::SubmitGroup { tasks, .. } => {
-                (tasks.len().max(1), tasks.iter().map(|task| task.input.len()).sum())
+                (tasks.len().max(1), tasks.iter().map(|task| task.input.weight()).sum())
             }
-            Self::Submit { task, .. } => (1, task.input.len()),
+            Self::Submit { task, .. } => (1, task.input.weight()),
             Self::Cancel { .. }
             | Self::CancelGroup { .. }
+            | Self::Blobs { .. }
+            | Self::BlobEvent(_)
             | Self::Watch { .. }
             | Self::Handed { .. }
             | Self::Trust { .. }

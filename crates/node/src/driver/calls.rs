@@ -2,12 +2,12 @@
 
 use meshwork_core::{
     Durability, GroupId, PeerId, Reason, Task, Time,
-    engine::{Input, Token},
+    engine::{BlobEvent, BlobRequest, Input, Token},
 };
 
 use super::{
     Driver,
-    answer::{AcceptedSender, EndSender, GroupSender, TaskWaiter, Waiter},
+    answer::{AcceptedSender, BlobSender, EndSender, GroupSender, TaskWaiter, Waiter},
     call::Call,
 };
 
@@ -47,6 +47,8 @@ impl Driver {
                 let peer = self.outside.net.local_peer();
                 self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
             }
+            Call::Blobs { request, answer } => self.on_blobs(request, answer, now),
+            Call::BlobEvent(event) => self.feed(Input::BlobEvent(event), now),
             Call::Ask(question) => self.outside.waiters.ask(question),
             Call::Drain { on, done } => {
                 self.feed(Input::Drain { on }, now);
@@ -116,6 +118,16 @@ impl Driver {
         }
         if let Some(token) = self.wait_for(Waiter::Group(accepted), now) {
             self.feed(Input::SubmitGroup { tasks, targets, token }, now);
+        }
+    }
+
+    fn on_blobs(&mut self, request: BlobRequest, answer: BlobSender, now: Time) {
+        let bytes = self.outside.blobs.take_unreserved();
+        if bytes > 0 {
+            self.feed(Input::BlobEvent(BlobEvent::Unreserved { bytes }), now);
+        }
+        if let Some(token) = self.wait_for(Waiter::Blobs(answer), now) {
+            self.feed(Input::Blobs { request, token }, now);
         }
     }
 

@@ -3,6 +3,8 @@
 //!
 //! Absent on purpose: decisions, and the engine itself.
 
+use std::sync::Arc;
+
 use meshwork_core::{
     Assignment, PeerId, ToOwner, ToWorker,
     engine::{Effect, Ended, Host, Input, RunId},
@@ -12,7 +14,7 @@ use meshwork_net::{NetHandle, Session};
 use rustc_hash::FxHashMap;
 
 use super::waiters::Waiters;
-use crate::{event::NetworkEvent, journal::Journal, publisher::Publisher};
+use crate::{blobs::Place, event::NetworkEvent, journal::Journal, publisher::Publisher};
 
 /// Everything that an effect may reach.
 pub(super) struct Outside {
@@ -20,6 +22,7 @@ pub(super) struct Outside {
     pub(super) net: NetHandle,
     /// `None` without a home: no task outlives the process.
     pub(super) journal: Option<Journal>,
+    pub(super) blobs: Arc<Place>,
     pub(super) workers: FxHashMap<PeerId, Session<ToWorker>>,
     pub(super) owners: FxHashMap<PeerId, Session<ToOwner>>,
     pub(super) waiters: Waiters,
@@ -56,6 +59,7 @@ impl Host for Outside {
                     journal.archiver().write(volume, tasks);
                 }
             }
+            Effect::RemoveBlobs { blobs } => self.blobs.remove(blobs),
             Effect::OpenSession { peer } => {
                 if !self.net.open_session(peer) {
                     return Some(Input::WorkerSessionLost { peer });

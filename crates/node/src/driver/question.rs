@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use meshwork_core::{
-    GroupId, PeerId, Reason, TaskId, Time,
+    BlobHash, GroupId, PeerId, Reason, TaskId, Time,
     engine::{
         Engine, PeerLoad, Resubmission, Search,
-        view::{GroupExplanation, GroupQuery, GroupView, Known, TaskQuery, TaskView, Waits},
+        view::{
+            BlobView, GroupExplanation, GroupQuery, GroupView, Known, TaskQuery, TaskView, Waits,
+        },
     },
 };
 use tokio::sync::oneshot;
@@ -80,6 +82,12 @@ pub(crate) enum Question {
         from: u32,
         answer: Answer<Failures>,
     },
+    /// Blobs in the order of their hashes.
+    Blobs {
+        after: Option<BlobHash>,
+        limit: usize,
+        answer: Answer<Vec<BlobView>>,
+    },
     /// The work between this node and each of these peers.
     Loads {
         peers: Vec<PeerId>,
@@ -137,6 +145,13 @@ impl Question {
                 send(answer, reader.last_open(id, below));
             }
             Self::Failures { id, from, answer } => send(answer, reader.failures(id, from)),
+            Self::Blobs { after, limit, answer } => {
+                let mut blobs: Vec<BlobView> =
+                    engine.blobs().filter(|blob| Some(blob.hash) > after).collect();
+                blobs.sort_unstable_by_key(|blob| blob.hash);
+                blobs.truncate(limit);
+                send(answer, blobs);
+            }
             Self::Loads { peers, answer } => {
                 let loads = peers.into_iter().map(|peer| (peer, engine.load(&peer))).collect();
                 send(answer, loads);

@@ -5,12 +5,15 @@
 
 use meshwork_core::{
     Reason, TaskId,
-    engine::{Input, Reply, Token},
+    engine::{BlobReply, Input, Reply, Token},
 };
 use slab::Slab;
 
 use super::{
-    answer::{AcceptedSender, DoneSender, EndOfTask, EndSender, GroupSender, TaskWaiter, Waiter},
+    answer::{
+        AcceptedSender, BlobSender, DoneSender, EndOfTask, EndSender, GroupSender, TaskWaiter,
+        Waiter,
+    },
     question::Question,
 };
 
@@ -40,6 +43,7 @@ enum Answer {
         hands_out: bool,
     },
     Group(GroupSender),
+    Blobs(BlobSender, BlobReply),
     Done(DoneSender),
     Refused(Waiter, Reason),
 }
@@ -74,6 +78,13 @@ impl Waiters {
                     && let Some(Waiter::Group(done)) = self.slab.try_remove(key)
                 {
                     self.answers.push(Answer::Group(done));
+                }
+            }
+            Reply::Blobs(reply) => {
+                if matches!(self.slab.get(key), Some(Waiter::Blobs(_)))
+                    && let Some(Waiter::Blobs(answer)) = self.slab.try_remove(key)
+                {
+                    self.answers.push(Answer::Blobs(answer, reply));
                 }
             }
             Reply::Refused(reason) => {
@@ -149,6 +160,9 @@ impl Answer {
             }
             Self::Group(to) => {
                 to.send(Ok(())).ok();
+            }
+            Self::Blobs(to, reply) => {
+                to.send(Ok(reply)).ok();
             }
             Self::Done(to) => {
                 to.send(()).ok();

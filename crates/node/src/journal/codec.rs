@@ -5,9 +5,10 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use meshwork_core::{
-    AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, GroupId, GroupMember, PeerId, Task,
-    TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult, TaskType, Time,
-    engine::{GroupTally, KeptResult, PastAttempt, Record, Story, view::EndCounts},
+    AttemptEnd, BlobForm, BlobHash, BlobRef, CancelledBy, Durability, Epoch, FailureCode, GroupId,
+    GroupMember, Payload, PeerId, Task, TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult,
+    TaskType, Time,
+    engine::{BlobRecord, GroupTally, KeptResult, PastAttempt, Record, Story, view::EndCounts},
     task::{ExpiredLimit, Requirements, RetryPolicy, TaskLimits},
 };
 use prost::Message;
@@ -20,6 +21,9 @@ const RELEASED: u8 = 5;
 const TRIED: u8 = 6;
 const GROUP: u8 = 7;
 const GROUP_FORGOTTEN: u8 = 8;
+const BLOB_STORED: u8 = 9;
+const BLOB_PINNED: u8 = 10;
+const BLOBS_REMOVED: u8 = 11;
 
 /// Appends a record. `up`: the node's uptime over all its starts when the record was created.
 /// Appends nothing for records that the store keeps in tables of its own.
@@ -45,6 +49,16 @@ pub(super) fn encode(record: &Record, up: Time, out: &mut Vec<u8>) {
         }
         Record::Released { owner, epoch } => {
             put(RELEASED, &StoredAttempt::of(owner, *epoch), out);
+        }
+        Record::Blob(BlobRecord::Stored { hash, size, links }) => {
+            put(BLOB_STORED, &StoredBlob::of(hash, *size, links), out);
+        }
+        Record::Blob(BlobRecord::Pinned { hash, pinned }) => {
+            let stored = StoredBlob { pinned: *pinned, ..StoredBlob::of(hash, 0, &[]) };
+            put(BLOB_PINNED, &stored, out);
+        }
+        Record::Blob(BlobRecord::Removed { hashes }) => {
+            put(BLOBS_REMOVED, &StoredHashes::of(hashes), out);
         }
         Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. } => {}
     }
@@ -85,6 +99,20 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Time, Record)> {
             let stored = StoredResult::decode(body).ok()?;
             up_ms = stored.up_ms;
             Record::Finished(Box::new(stored.into_result()?))
+        }
+        BLOB_STORED => {
+            let stored = StoredBlob::decode(body).ok()?;
+            let (hash, size) = (blob_hash(&stored.hash)?, stored.size);
+            Record::Blob(BlobRecord::Stored { hash, size, links: stored.links.hashes()? })
+        }
+        BLOB_PINNED => {
+            let stored = StoredBlob::decode(body).ok()?;
+            let (hash, pinned) = (blob_hash(&stored.hash)?, stored.pinned);
+            Record::Blob(BlobRecord::Pinned { hash, pinned })
+        }
+        BLOBS_REMOVED => {
+            let hashes = StoredHashes::decode(body).ok()?.hashes()?;
+            Record::Blob(BlobRecord::Removed { hashes })
         }
         RELEASED => {
             let (owner, epoch) = StoredAttempt::decode(body).ok()?.attempt()?;
@@ -151,6 +179,9 @@ struct StoredTask {
     member: Option<StoredMember>,
     #[prost(bool, tag = "22")]
     hedge: bool,
+    /// In place of `input`.
+    #[prost(message, optional, tag = "23")]
+    blob: Option<StoredRef>,
 }
 
 /// A task's place in a group.
@@ -186,7 +217,8 @@ impl StoredTask {
             id: task.id.as_bytes().to_vec(),
             family: task.task_type.family().to_owned(),
             operation: task.operation.to_string(),
-            input: task.input.clone().into_bytes(),
+            input: task.input.clone().into_payload().inline().cloned().unwrap_or_default(),
+            blob: task.input.blob().map(StoredRef::of),
             params: task.params.clone().into_iter().collect(),
             capabilities: needs.capabilities.clone(),
             labels: needs.labels.clone().into_iter().collect(),
@@ -213,11 +245,15 @@ impl StoredTask {
             Some(stored) => Some(stored.member()?),
             None => None,
         };
+        let input = match self.blob {
+            Some(stored) => TaskInput::Blob(stored.blob()?),
+            None => TaskInput::Bytes(self.input),
+        };
         let task = Task {
             id: task_id(&self.id)?,
             task_type: TaskType::from_family(&self.family),
             operation: self.operation.into(),
-            input: TaskInput::Bytes(self.input),
+            input,
             params: self.params.into_iter().collect(),
             requirements: Requirements {
                 capabilities: self.capabilities,
@@ -245,6 +281,73 @@ impl StoredTask {
         };
         // Data from disk is checked like data from a peer.
         task.check().is_ok().then_some(task)
+    }
+}
+
+/// A blob that is an input or an output.
+#[derive(Clone, PartialEq, Message)]
+struct StoredRef {
+    #[prost(bytes = "vec", tag = "1")]
+    hash: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    size: u64,
+    #[prost(bool, tag = "3")]
+    executable: bool,
+    #[prost(bool, tag = "4")]
+    folder: bool,
+}
+
+impl StoredRef {
+    fn of(blob: BlobRef) -> Self {
+        let executable = blob.form == BlobForm::File { executable: true };
+        let folder = blob.form == BlobForm::Folder;
+        Self { hash: blob.hash.as_bytes().to_vec(), size: blob.size, executable, folder }
+    }
+
+    fn blob(&self) -> Option<BlobRef> {
+        let form = match (self.folder, self.executable) {
+            (true, _) => BlobForm::Folder,
+            (false, executable) => BlobForm::File { executable },
+        };
+        Some(BlobRef { hash: blob_hash(&self.hash)?, size: self.size, form })
+    }
+}
+
+/// A blob on the disk of this node.
+#[derive(Clone, PartialEq, Message)]
+struct StoredBlob {
+    #[prost(bytes = "vec", tag = "1")]
+    hash: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    size: u64,
+    #[prost(message, required, tag = "3")]
+    links: StoredHashes,
+    #[prost(bool, tag = "4")]
+    pinned: bool,
+}
+
+impl StoredBlob {
+    fn of(hash: &BlobHash, size: u64, links: &[BlobHash]) -> Self {
+        let hash = hash.as_bytes().to_vec();
+        Self { hash, size, links: StoredHashes::of(links), pinned: false }
+    }
+}
+
+/// Hashes, 32 bytes each, one after the other.
+#[derive(Clone, PartialEq, Message)]
+struct StoredHashes {
+    #[prost(bytes = "vec", tag = "1")]
+    hashes: Vec<u8>,
+}
+
+impl StoredHashes {
+    fn of(hashes: &[BlobHash]) -> Self {
+        Self { hashes: hashes.iter().flat_map(BlobHash::as_bytes).copied().collect() }
+    }
+
+    fn hashes(&self) -> Option<Vec<BlobHash>> {
+        let (hashes, rest) = self.hashes.as_chunks::<32>();
+        rest.is_empty().then(|| hashes.iter().copied().map(BlobHash::from_bytes).collect())
     }
 }
 
@@ -281,6 +384,9 @@ struct StoredEnd {
     /// The node's uptime over all its starts; 0 before format 2.
     #[prost(uint64, tag = "13")]
     up_ms: u64,
+    /// In place of `output`.
+    #[prost(message, optional, tag = "14")]
+    blob: Option<StoredRef>,
 }
 
 const SUCCEEDED: u32 = 1;
@@ -294,7 +400,7 @@ impl StoredEnd {
         match end {
             TaskEnd::Succeeded(TaskResult { output, worker, attempt, took }) => {
                 stored.how = SUCCEEDED;
-                stored.output = output.clone();
+                stored.set_output(output);
                 stored.worker = worker.to_bytes();
                 stored.attempt = *attempt;
                 stored.took_us = micros(*took);
@@ -312,6 +418,20 @@ impl StoredEnd {
             }
         }
         stored
+    }
+
+    fn set_output(&mut self, output: &Payload) {
+        match output {
+            Payload::Inline(bytes) => self.output = bytes.clone(),
+            Payload::Blob(blob) => self.blob = Some(StoredRef::of(**blob)),
+        }
+    }
+
+    fn take_output(&mut self) -> Option<Payload> {
+        Some(match self.blob.take() {
+            Some(stored) => stored.blob()?.into(),
+            None => Payload::Inline(std::mem::take(&mut self.output)),
+        })
     }
 
     fn set_failure(&mut self, failure: &TaskFailure) {
@@ -332,10 +452,10 @@ impl StoredEnd {
         Some(failure)
     }
 
-    fn task_end(self) -> Option<TaskEnd> {
+    fn task_end(mut self) -> Option<TaskEnd> {
         Some(match self.how {
             SUCCEEDED => TaskEnd::Succeeded(TaskResult {
-                output: self.output,
+                output: self.take_output()?,
                 worker: PeerId::from_bytes(&self.worker).ok()?,
                 attempt: self.attempt,
                 took: Duration::from_micros(self.took_us),
@@ -519,7 +639,7 @@ impl StoredResult {
         match &result.end {
             AttemptEnd::Output(output) => {
                 end.how = SUCCEEDED;
-                end.output = output.clone();
+                end.set_output(output);
             }
             AttemptEnd::Failed(failure) => end.set_failure(failure),
             AttemptEnd::Cancelled => end.how = CANCELLED,
@@ -530,10 +650,10 @@ impl StoredResult {
 
     fn into_result(self) -> Option<KeptResult> {
         let (owner, epoch) = self.attempt?.attempt()?;
-        let stored = self.end?;
+        let mut stored = self.end?;
         let (task, took) = (task_id(&stored.id)?, Duration::from_micros(stored.took_us));
         let end = match stored.how {
-            SUCCEEDED => AttemptEnd::Output(stored.output),
+            SUCCEEDED => AttemptEnd::Output(stored.take_output()?),
             FAILED => AttemptEnd::Failed(stored.failure()?),
             CANCELLED => AttemptEnd::Cancelled,
             _ => return None,
@@ -548,6 +668,10 @@ fn micros(time: Duration) -> u64 {
 
 fn task_id(bytes: &[u8]) -> Option<TaskId> {
     Some(TaskId::from_bytes(bytes.try_into().ok()?))
+}
+
+fn blob_hash(bytes: &[u8]) -> Option<BlobHash> {
+    Some(BlobHash::from_bytes(bytes.try_into().ok()?))
 }
 
 fn group_id(bytes: &[u8]) -> Option<GroupId> {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use meshwork_core::{Epoch, GroupId, PeerId, TaskId, engine::Record};
+use meshwork_core::{
+    BlobHash, Epoch, GroupId, PeerId, TaskId,
+    engine::{BlobRecord, Record},
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::frames::Timed;
@@ -13,6 +16,8 @@ pub(super) struct Index {
     tasks: FxHashMap<TaskId, Places>,
     /// The segment of each kept result.
     results: FxHashMap<(PeerId, Epoch), u64>,
+    /// The segments of a blob: of its bytes' record, and of its latest pin.
+    blobs: FxHashMap<BlobHash, BlobPlaces>,
     /// The segment of a group's latest tally.
     groups: FxHashMap<GroupId, u64>,
     segments: FxHashMap<u64, Segment>,
@@ -44,6 +49,14 @@ impl Places {
     fn are_one(&self) -> bool {
         self.all().all(|at| at == self.submitted)
     }
+}
+
+/// The segments of a blob's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BlobPlaces {
+    stored: u64,
+    /// The segment of the latest pin; none if it was never pinned.
+    pinned: Option<u64>,
 }
 
 /// Numbers of records in a segment.
@@ -109,8 +122,44 @@ impl Index {
                 self.free(finished, false);
                 self.undo(finished, segment);
             }
+            Record::Blob(record) => self.add_blob(record, segment),
             // The store keeps these in tables of their own.
             Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. } => {}
+        }
+    }
+
+    fn add_blob(&mut self, record: &BlobRecord, segment: u64) {
+        match record {
+            BlobRecord::Stored { hash, .. } => {
+                self.remove_blob(hash, segment);
+                self.need(segment, false);
+                self.blobs.insert(*hash, BlobPlaces { stored: segment, pinned: None });
+            }
+            BlobRecord::Pinned { hash, .. } => {
+                let Some(places) = self.blobs.get(hash).copied() else { return };
+                let pinned = Some(segment);
+                // Bound: it refers to the record of the bytes, which is usually elsewhere.
+                self.need(segment, true);
+                self.free_pin(places, segment);
+                self.blobs.insert(*hash, BlobPlaces { pinned, ..places });
+            }
+            BlobRecord::Removed { hashes } => {
+                hashes.iter().for_each(|hash| self.remove_blob(hash, segment));
+            }
+        }
+    }
+
+    fn remove_blob(&mut self, hash: &BlobHash, segment: u64) {
+        let Some(places) = self.blobs.remove(hash) else { return };
+        self.free_pin(places, segment);
+        self.free(places.stored, false);
+        self.undo(places.stored, segment);
+    }
+
+    fn free_pin(&mut self, places: BlobPlaces, segment: u64) {
+        if let Some(pinned) = places.pinned {
+            self.free(pinned, true);
+            self.undo(pinned, segment);
         }
     }
 
@@ -175,6 +224,7 @@ impl Index {
         let needed = self.segments.get(&segment)?.needed;
         let (mut tried, mut tallied) = (FxHashSet::default(), FxHashSet::default());
         let (mut submitted, mut ended) = (FxHashSet::default(), FxHashSet::default());
+        let mut stored = FxHashSet::default();
         let is_here = |places: &Places| places.submitted == segment && places.are_one();
         let mut is_needed = |record: &Record| match record {
             Record::Submitted { task, .. } => {
@@ -192,7 +242,12 @@ impl Index {
             Record::Group(tally) => {
                 self.groups.get(&tally.id) == Some(&segment) && tallied.insert(tally.id)
             }
-            Record::Forgotten { .. }
+            Record::Blob(BlobRecord::Stored { hash, .. }) => {
+                let here = BlobPlaces { stored: segment, pinned: None };
+                self.blobs.get(hash) == Some(&here) && stored.insert(*hash)
+            }
+            Record::Blob(BlobRecord::Pinned { .. } | BlobRecord::Removed { .. })
+            | Record::Forgotten { .. }
             | Record::GroupForgotten { .. }
             | Record::Released { .. }
             | Record::Archived { .. }
@@ -219,7 +274,11 @@ impl Index {
                 Record::Group(tally) => {
                     self.groups.remove(&tally.id);
                 }
-                Record::Tried { .. }
+                Record::Blob(BlobRecord::Stored { hash, .. }) => {
+                    self.blobs.remove(hash);
+                }
+                Record::Blob(BlobRecord::Pinned { .. } | BlobRecord::Removed { .. })
+                | Record::Tried { .. }
                 | Record::Ended { .. }
                 | Record::Forgotten { .. }
                 | Record::GroupForgotten { .. }

@@ -272,6 +272,7 @@ impl Writer {
                 | Record::Tried { .. }
                 | Record::Ended { .. }
                 | Record::Group(_)
+                | Record::Blob(_)
                 | Record::Finished(_)
                 | Record::Released { .. } => {}
             }

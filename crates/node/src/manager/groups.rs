@@ -82,9 +82,9 @@ impl NetworkManager {
             let (mut chunk, mut bytes) = (Vec::new(), 0);
             while let Some(task) = tasks.peek()
                 && chunk.len() < GROUP_CHUNK
-                && (bytes == 0 || bytes + task.input.len() <= limits::MEMBERS_BYTES)
+                && (bytes == 0 || bytes + task.input.weight() <= limits::MEMBERS_BYTES)
             {
-                bytes += task.input.len();
+                bytes += task.input.weight();
                 chunk.extend(tasks.next());
             }
             let last = tasks.peek().is_none();

@@ -54,7 +54,11 @@ impl TaskProtocol {
             let detail = "a node can send only its own results".to_owned();
             return Err(self.manager.node().noted(Reason::Denied { detail }.into()));
         }
-        self.complete(task_id, Ok(result.output))
+        let Ok(output) = result.bytes().cloned() else {
+            let limit = meshwork_core::limits::INLINE_BYTES as u64;
+            return Err(self.manager.node().noted(Reason::TooLarge { limit }.into()));
+        };
+        self.complete(task_id, Ok(output))
     }
 
     /// Like [`Self::send_result`], for an attempt that failed.

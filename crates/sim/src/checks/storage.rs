@@ -108,6 +108,7 @@ impl Checks<'_> {
             | Record::Tried { .. }
             | Record::Finished(_)
             | Record::Group(_)
+            | Record::Blob(_)
             | Record::Read { .. }
             | Record::GroupForgotten { .. } => Ok(()),
         }

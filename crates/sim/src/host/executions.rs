@@ -40,7 +40,7 @@ impl Host<'_> {
         };
         let (mut takes, outcome) = (self.policies.handler)(task.task(), &mut self.rngs.handlers);
         let mut end = match outcome {
-            Outcome::Output(output) => AttemptEnd::Output(output),
+            Outcome::Output(output) => AttemptEnd::Output(output.into()),
             Outcome::Failed(failure) => AttemptEnd::Failed(failure),
         };
         if stalled {

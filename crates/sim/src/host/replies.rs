@@ -28,7 +28,10 @@ impl Host<'_> {
         let point = match &reply {
             Reply::Accepted { .. } => A3,
             Reply::Ended { .. } | Reply::Archived { .. } => A12,
-            Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } | Reply::Refused(_) => &[],
+            Reply::GroupAccepted { .. }
+            | Reply::GroupCancelled { .. }
+            | Reply::Blobs(_)
+            | Reply::Refused(_) => &[],
         };
         if self.dies(index, point, Moment::Before) {
             return Ok(());
@@ -54,7 +57,9 @@ impl Host<'_> {
                 Reply::Accepted { .. },
                 Request::SubmitMembers { .. } | Request::CancelGroup { .. },
             )
-            | (Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. }, _) => Ok(()),
+            | (Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } | Reply::Blobs(_), _) => {
+                Ok(())
+            }
             (Reply::Refused(reason), _) => self.on_refused(index, request, &reason),
             (Reply::Archived { id, number }, _) => {
                 let node = self.nodes.get(index);

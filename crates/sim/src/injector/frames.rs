@@ -92,7 +92,7 @@ impl Injector {
         } else {
             epoch
         };
-        let end = AttemptEnd::Output(Bytes::from_static(b"a lie"));
+        let end = AttemptEnd::Output(Bytes::from_static(b"a lie").into());
         Some(ToOwner::Result { epoch, end, took: Duration::from_millis(1) })
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn config(index: usize, scenario: &Scenario) -> EngineConfig {
         max_owned: scenario.max_owned,
         keep_bytes: kept_bytes(scenario, scenario.max_members),
         memory_bytes: kept_bytes(scenario, limits::KEPT),
+        blob_bytes: meshwork_core::limits::BLOB_BUDGET,
         keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
         up_before: Duration::ZERO,
         started: Time::ZERO,

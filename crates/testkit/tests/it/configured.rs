@@ -238,6 +238,7 @@ async fn name_and_advert_reach_peers_and_decide_placement() {
         slots: Some(3),
         cpus: Some(5),
         memory_bytes: Some(1 << 33),
+        disk_bytes: None,
         gpus: 2,
         capabilities: BTreeSet::from(["ocr".to_owned()]),
         labels: [("site".to_owned(), "attic".to_owned())].into(),

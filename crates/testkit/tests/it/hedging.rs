@@ -36,7 +36,10 @@ async fn hedge_finishes_a_task_whose_first_attempt_hangs() {
     gate.open_one();
     let end = within("its end", handle.end()).await.unwrap();
     let TaskEnd::Succeeded(result) = end else { panic!("it has not succeeded: {end:?}") };
-    assert_eq!((&result.output[..], result.worker, result.attempt), (&b"done"[..], helps.id(), 2));
+    assert_eq!(
+        (&result.bytes().unwrap()[..], result.worker, result.attempt),
+        (&b"done"[..], helps.id(), 2)
+    );
     // The gate there is still closed: the attempt was stopped.
     eventually("nothing runs where it hung", &[&owner], async || {
         (hangs.manager().status().unwrap().tasks.held == 0).then_some(())

@@ -46,7 +46,7 @@ async fn subscribers_receive_all_five_kinds_of_message() {
     let sent = message(&mut at_worker, |message| match message {
         NetworkMessage::TaskDistribution { task_id, task, target_peers } => {
             assert_eq!(target_peers.as_slice(), [worker.id()]);
-            assert_eq!(task.input.len(), 3);
+            assert_eq!(task.input.size(), 3);
             Some(*task_id)
         }
         _ => None,

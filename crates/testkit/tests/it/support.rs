@@ -53,7 +53,7 @@ pub(crate) fn sleep(ms: u64) -> Task {
 /// The output of a task that has succeeded.
 pub(crate) fn output(end: TaskEnd) -> Bytes {
     let TaskEnd::Succeeded(result) = end else { panic!("it did not succeed: {end:?}") };
-    result.output
+    result.bytes().unwrap().clone()
 }
 
 /// The ids of tasks in the log of executions of `debug/sleep`.

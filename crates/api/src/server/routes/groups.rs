@@ -85,7 +85,10 @@ fn each(
     Ok(match members {
         BatchMembers::Lines(lines) => lines.into_iter().map(|line| with(line.into())).collect(),
         BatchMembers::Range(range) => {
-            let template = input.map_or_else(|| INDEX.into(), Payload::into_bytes);
+            if let Some(Payload::Blob(blob)) = input {
+                return Ok(range.numbers().map(|_| with(blob.into())).collect());
+            }
+            let template = input.and_then(Payload::into_bytes).unwrap_or_else(|| INDEX.into());
             let text = std::str::from_utf8(&template)
                 .map_err(|_| Problem::bad_request("task.input: must be UTF-8 text for a range"))?;
             if !text.contains(INDEX) {
@@ -181,7 +184,7 @@ pub(super) async fn results(
     for (index, task) in (params.from..).zip(&members) {
         let end = task.as_ref().ok().and_then(|task| task.end.as_ref());
         let output = end.and_then(view::result).map(|result| result.output.clone());
-        bytes += output.as_ref().map_or(0, bytes::Bytes::len);
+        bytes += output.as_ref().map_or(0, meshwork_core::Payload::weight);
         if bytes > limits::RESULTS_BYTES && !items.is_empty() {
             break;
         }

@@ -179,7 +179,10 @@ pub(super) async fn result(
     let output: Bytes = match &task.end {
         Some(TaskEnd::Succeeded(result)) => {
             cx.manager.handed_out(vec![id]);
-            result.output.clone()
+            let output = result.bytes().cloned();
+            output.map_err(|error| {
+                Problem::new(StatusCode::CONFLICT, ErrorCode::NoResult, error.to_string()).about(id)
+            })?
         }
         Some(end) => {
             let (code, why) =

@@ -11,7 +11,7 @@ use crate::{Payload, TaskQuery, TaskSpec};
 const LONG: Duration = Duration::from_secs(30);
 
 fn spec(handler: &str, input: &'static str) -> TaskSpec {
-    let input = Some(Payload::of(Bytes::from_static(input.as_bytes())));
+    let input = Some(Payload::of(input));
     TaskSpec { input, ..TaskSpec::new(handler) }
 }
 
@@ -225,7 +225,7 @@ async fn invalid_targets_and_inputs_are_refused() {
     let problem = api_error(server.client.submit(&nowhere, Duration::ZERO).await.unwrap_err());
     assert_eq!((problem.status, problem.code.as_str()), (404, "peer_not_found"));
     let large = TaskSpec {
-        input: Some(Payload::of(vec![b'x'; meshwork_core::limits::INLINE_BYTES + 1].into())),
+        input: Some(Payload::of(vec![b'x'; meshwork_core::limits::INLINE_BYTES + 1])),
         ..TaskSpec::new("text/upper")
     };
     let problem = api_error(server.client.submit(&large, Duration::ZERO).await.unwrap_err());

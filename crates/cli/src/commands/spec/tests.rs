@@ -14,7 +14,7 @@ fn spec(line: &str) -> TaskSpec {
 
 fn bytes(parts: &[&str], stdin: &[u8]) -> Result<Option<Bytes>, Failure> {
     let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
-    input(&parts, &mut &*stdin).map(|payload| payload.map(Payload::into_bytes))
+    input(&parts, &mut &*stdin).map(|payload| payload.and_then(Payload::into_bytes))
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Lines {
             return Err(Failure::usage(format!("line {number} is longer than {limit}"))
                 .with_hint("that is the largest input of a task; split the line"));
         }
-        let input = Some(Payload::of(line.into()));
+        let input = Some(Payload::of(line));
         Ok(Some(MemberSpec { input, params: BTreeMap::new() }))
     }
 }

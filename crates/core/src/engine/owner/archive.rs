@@ -1,7 +1,10 @@
 //! The archived tasks, and the volume that is being written.
 
+use rustc_hash::FxHashMap;
+
 use super::ended::Ended;
 use crate::{
+    blob::BlobHash,
     engine::{gate::Gate, keys::TaskKey, record::Record},
     limits,
 };
@@ -14,6 +17,8 @@ pub(super) struct Archive {
     next: u64,
     /// The tasks of the volume that is being written, in order.
     writing: Vec<TaskKey>,
+    /// The blobs that archived tasks need, by the numbers of the tasks.
+    blobs: FxHashMap<u64, BlobHash>,
     /// Tasks whose results were handed out since the last [`Record::Read`].
     read: Vec<u64>,
 }
@@ -48,6 +53,16 @@ impl Archive {
     /// Reserves the numbers below `next`, also those of tasks that are not kept.
     pub(super) fn take_numbers(&mut self, next: u64) {
         self.next = self.next.max(next);
+    }
+
+    /// An archived task needs this blob.
+    pub(super) fn add_blob(&mut self, number: u64, hash: BlobHash) {
+        self.blobs.insert(number, hash);
+    }
+
+    /// The blob that an archived task needs no more.
+    pub(super) fn take_blob(&mut self, number: u64) -> Option<BlobHash> {
+        self.blobs.remove(&number)
     }
 
     /// The result of an archived task was handed out.

@@ -23,7 +23,7 @@ use crate::{
     },
     limits,
     reason::Reason,
-    task::{Durability, GroupId, GroupMember, HandlerName, Task, TaskId, TaskInput, TaskType},
+    task::{Durability, GroupId, GroupMember, HandlerName, Task, TaskId, TaskType},
 };
 
 /// The tasks of the volume that is being written, and their groups. They must not be forgotten
@@ -110,6 +110,7 @@ impl Store {
                 weight: task.weight(),
                 ending: end.ending(),
                 read: task.read,
+                blob: task.blob(),
             });
             tasks.push(archived);
         }
@@ -133,7 +134,7 @@ impl Store {
                 story,
                 ended: Some(Box::new(ended)),
             },
-            input_bytes: task.payload.bytes as u64,
+            input_bytes: task.arguments.bytes,
         })
     }
 
@@ -167,6 +168,8 @@ impl Store {
                 task.kind,
                 (end.ending(), task.read),
             );
+            // The hold goes over to the archived task.
+            task.blob().into_iter().for_each(|hash| self.archive.add_blob(number, hash));
             self.archive.table.insert(number, entry);
             ids.push(task.id);
         }
@@ -206,6 +209,10 @@ impl Store {
             );
             if !self.archive.table.insert(number, entry) {
                 return Err(damaged());
+            }
+            if let Some(hash) = row.blob {
+                node.blobs.hold(&hash);
+                self.archive.add_blob(number, hash);
             }
             self.archive.take_numbers(number + 1);
         }
@@ -258,8 +265,8 @@ impl Store {
             id,
             task_type: TaskType::from_family(name.family()),
             operation: name.operation().to_owned().into(),
-            input: TaskInput::Bytes(task.payload.input.clone()),
-            params: task.payload.params.clone(),
+            input: task.arguments.input.clone().into(),
+            params: task.arguments.params.clone(),
             requirements,
             priority: task.priority,
             limits: *task.limits(),

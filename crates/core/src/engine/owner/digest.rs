@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, hash::Hasher as _, time::Duration};
 use libp2p_identity::PeerId;
 use rustc_hash::FxHasher;
 
-use crate::task::{Requirements, RetryPolicy, Task, TaskLimits};
+use crate::{
+    blob::{BlobForm, BlobRef},
+    task::{Requirements, RetryPolicy, Task, TaskLimits},
+};
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +52,10 @@ fn plain(task: &Task) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(task.task_type.family().as_bytes());
     hasher.write(task.operation.as_bytes());
-    hasher.write(task.input.as_bytes());
+    hasher.write(task.input.inline());
+    if let Some(blob) = task.input.blob() {
+        hasher.write(&named(blob));
+    }
     hasher.finish()
 }
 
@@ -64,7 +70,10 @@ fn lasting(task: &Task, targets: &[PeerId]) -> u64 {
     let mut digest = Digest(0);
     digest.bytes(task_type.family().as_bytes());
     digest.bytes(operation.as_bytes());
-    digest.bytes(input.as_bytes());
+    match input.blob() {
+        None => digest.bytes(input.inline()),
+        Some(blob) => digest.bytes(&named(blob)),
+    }
     digest.map(params);
     digest.pair(optional(queue), optional(attempt));
     digest.pair(optional(total), i64::from(*priority).cast_unsigned());
@@ -81,6 +90,22 @@ fn lasting(task: &Task, targets: &[PeerId]) -> u64 {
         digest.bytes(&target.to_bytes());
     }
     digest.0
+}
+
+/// A blob as 41 bytes: hash, size and form.
+fn named(blob: BlobRef) -> [u8; 41] {
+    let form = match blob.form {
+        BlobForm::File { executable: false } => 0,
+        BlobForm::File { executable: true } => 1,
+        BlobForm::Folder => 2,
+    };
+    let mut named = [form; 41];
+    let (hash, rest) = named.split_at_mut(32);
+    hash.copy_from_slice(blob.hash.as_bytes());
+    if let Some(size) = rest.first_chunk_mut() {
+        *size = blob.size.to_le_bytes();
+    }
+    named
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -270,6 +270,7 @@ impl Store {
 
     fn forget_recent(&mut self, node: &mut Node, key: TaskKey) {
         let Some(task) = self.tasks.remove_ended(key) else { return };
+        task.blob().iter().for_each(|hash| node.blobs.release(hash));
         if task.durable {
             self.record_forgotten(node, Record::Forgotten { id: task.id });
         } else {
@@ -290,6 +291,9 @@ impl Store {
 
     fn forget_archived(&mut self, node: &mut Node, number: u64) {
         let Some(entry) = self.archive.table.remove(number) else { return };
+        if let Some(hash) = self.archive.take_blob(number) {
+            node.blobs.release(&hash);
+        }
         let time = Forgotten::time_of(entry.id.as_bytes());
         if time.is_none() && entry.group.is_none() {
             // An id without a time must be remembered itself.

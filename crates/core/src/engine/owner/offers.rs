@@ -14,9 +14,15 @@ use super::{
 };
 use crate::{
     advert::size,
-    engine::{keys::PeerKey, kinds::Kind, node::Node, peers::Peer, view::Obstacle},
+    engine::{
+        keys::PeerKey,
+        kinds::Kind,
+        node::Node,
+        peers::{BLOB_VERSION, Peer},
+        view::Obstacle,
+    },
     failure::{FailureCode, TaskFailure},
-    task::{HandlerName, Requirements},
+    task::HandlerName,
 };
 
 /// The peers that may run the tasks of a class.
@@ -52,9 +58,11 @@ impl Offers {
     pub(super) fn eligible(&mut self, node: &Node, workers: &Workers, needs: &Needs) -> Eligible {
         if needs.targets.is_empty() {
             let offering = self.offering(node, workers, needs.kind);
-            let Some(requirements) = &needs.requirements else { return offering };
+            if needs.requirements.is_none() && !needs.blob {
+                return offering;
+            }
             let meets = |key: &&PeerKey| {
-                node.peers.get(**key).is_some_and(|peer| unmet(peer, requirements).is_none())
+                node.peers.get(**key).is_some_and(|peer| unmet(peer, needs).is_none())
             };
             return offering.iter().filter(meets).copied().collect();
         }
@@ -72,7 +80,8 @@ impl Offers {
             return Arc::clone(offering);
         }
         let Some(name) = node.kinds.name(kind) else { return Arc::default() };
-        let needs = Needs { kind, targets: Box::default(), asks: false, requirements: None };
+        let (targets, requirements) = (Box::default(), None);
+        let needs = Needs { kind, targets, asks: false, requirements, blob: false };
         let offers =
             |(key, peer)| filter(peer, workers.get(key)?, &needs, name).is_none().then_some(key);
         let offering: Eligible = node.peers.iter().filter_map(offers).collect();
@@ -148,11 +157,15 @@ pub(super) fn filter(
     if advert.capacity.slots == 0 {
         return Some(Obstacle::Requirement { what: "slots", detail: "none".to_owned() });
     }
-    unmet(peer, needs.requirements.as_deref()?)
+    unmet(peer, needs)
 }
 
-/// The task's first requirement that the peer does not meet, if any.
-fn unmet(peer: &Peer, requirements: &Requirements) -> Option<Obstacle> {
+/// The first of these needs that the peer does not meet, if any.
+fn unmet(peer: &Peer, needs: &Needs) -> Option<Obstacle> {
+    if needs.blob && peer.version < BLOB_VERSION {
+        return Some(Obstacle::Version { speaks: peer.version, needs: BLOB_VERSION });
+    }
+    let requirements = needs.requirements.as_deref()?;
     if let Some((what, detail)) = peer.advert.as_ref()?.unmet(requirements) {
         return Some(Obstacle::Requirement { what, detail });
     }

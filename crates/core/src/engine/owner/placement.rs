@@ -41,7 +41,7 @@ impl Board<'_> {
         task_key: TaskKey,
     ) -> Option<PeerKey> {
         let task = self.store.tasks.get(task_key)?;
-        let bytes = task.payload.bytes as u64;
+        let bytes = task.arguments.input.weight() as u64;
         let (peers, now) = (&cx.node.peers, cx.now);
         let usable = |key: &PeerKey| {
             let (peer, worker) = peers.get(*key).zip(self.workers.get(*key))?;
@@ -220,8 +220,8 @@ impl Placement {
             task: task.id,
             attempt: number,
             handler,
-            input: task.payload.input.clone(),
-            params: task.payload.params.clone(),
+            input: task.arguments.input.clone(),
+            params: task.arguments.params.clone(),
             limit: task.limits().attempt,
             priority: task.priority,
             durable: task.durable,
@@ -229,7 +229,7 @@ impl Placement {
         let attempt = OpenAttempt {
             task: Some(task_key),
             kind: task.kind,
-            bytes: task.payload.bytes as u64,
+            bytes: task.arguments.input.weight() as u64,
             time: worker.service(task.kind).unwrap_or(0),
             recall: Recall::Not,
         };

@@ -25,6 +25,8 @@ pub(super) struct Needs {
     /// Whether targets are asked although they do not offer the handler.
     pub(super) asks: bool,
     pub(super) requirements: Option<Box<Requirements>>,
+    /// Whether the input is a blob, which workers of version 1 do not understand.
+    pub(super) blob: bool,
 }
 
 #[derive(Debug)]

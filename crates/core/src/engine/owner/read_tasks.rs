@@ -141,7 +141,7 @@ impl Reader<'_> {
             state: self.state(task),
             priority: task.priority,
             durability: Durability::of(task.durable),
-            input_bytes: task.payload.bytes,
+            input_bytes: task.arguments.bytes,
             submitted: task.submitted,
             ended,
             attempts: self.attempts(task, hidden),

@@ -72,7 +72,7 @@ impl Reader<'_> {
     pub(super) fn explain(&self, task: &Owned) -> Option<Explanation> {
         let Phase::Queued { not_before, since } = *task.phase() else { return None };
         let needs = &self.owner.store.queue.class(task.class)?.needs;
-        let bytes = task.payload.bytes as u64;
+        let bytes = task.arguments.input.weight() as u64;
         let peers = self.obstacles(needs, bytes, task.refused());
         let rests = not_before > self.now && !self.node.is_closing();
         let due = task.due();

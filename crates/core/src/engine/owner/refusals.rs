@@ -48,6 +48,9 @@ impl About {
             Reason::TooLarge { .. }
             | Reason::QueueFull { .. }
             | Reason::DiskFull { .. }
+            | Reason::NoSpace { .. }
+            | Reason::BlobMissing { .. }
+            | Reason::BlobInUse { .. }
             | Reason::Busy { .. }
             | Reason::PeersFull { .. }
             | Reason::Recovering { .. }

@@ -42,8 +42,10 @@ impl Owner {
         // It was on disk, whatever the configuration is now.
         task.durability = Some(Durability::Disk);
         // No caller waits for a reason: the task waits for a target that offers its handler.
+        let blob = task.input.blob();
         let key = self.store.insert(task, &targets, (kind, false), true, submitted);
         let key = key.ok_or_else(queue_full)?;
+        blob.iter().for_each(|blob| cx.node.blobs.hold(&blob.hash));
         if let (Some(task), Some(told)) = (self.store.tasks.get_mut(key), story) {
             let (story, as_of) = *told;
             task.set_tries(story.attempts, Past::of(story, as_of));
@@ -59,7 +61,7 @@ impl Owner {
         let RestoredEnd { end, at, up } = ended;
         let end = End::from_public(end);
         let (success, state) = (end.is_success(), end.state());
-        self.store.tasks.end(key, (at, up), end, None);
+        self.store.end(cx.node, key, ((at, up), end), false);
         if let Some(task) = self.store.tasks.get(key) {
             let (class, member) = (task.class, task.member);
             let counts = Counts { weight: task.weight(), up, read: false };

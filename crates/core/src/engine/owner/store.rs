@@ -8,7 +8,7 @@ use super::{
     groups::Groups,
     queue::{Needs, Queue},
     retention::Retention,
-    task::{New, Owned, Phase, Terms, key_hash},
+    task::{End, New, Owned, Phase, Terms, key_hash},
     tasks::Tasks,
 };
 use crate::{
@@ -93,7 +93,8 @@ impl Store {
         let task = *task;
         let requirements = (!task.requirements.is_empty()).then(|| Box::new(task.requirements));
         let targets = in_order(targets).into_boxed_slice();
-        let class = self.queue.join(Needs { kind, targets, asks, requirements });
+        let blob = task.input.blob().is_some();
+        let class = self.queue.join(Needs { kind, targets, asks, requirements, blob });
         let member =
             task.group.and_then(|member| self.groups.join(&member, class, durable, submitted));
         self.tasks.insert(New {
@@ -102,7 +103,7 @@ impl Store {
             class,
             priority: task.priority,
             member,
-            input: task.input.into_bytes(),
+            input: task.input.into_payload(),
             params: task.params,
             terms: Terms { limits: task.limits, retry: task.retry },
             key: task.idempotency_key.map(String::into_boxed_str),
@@ -110,6 +111,23 @@ impl Store {
             digest,
             now: submitted,
         })
+    }
+
+    /// Stores the end of a task. Without `is_new`, the task ended in an earlier start.
+    pub(super) fn end(
+        &mut self,
+        node: &mut Node,
+        key: TaskKey,
+        (at, end): ((Time, Time), End),
+        is_new: bool,
+    ) {
+        let blob_of = |tasks: &Tasks| tasks.get(key).and_then(Owned::blob);
+        let before = blob_of(&self.tasks);
+        self.tasks.end(key, at, end, is_new.then_some(&node.gate));
+        let after = blob_of(&self.tasks);
+        // The output before the input: they may be the same blob.
+        after.iter().for_each(|hash| node.blobs.hold(hash));
+        before.iter().for_each(|hash| node.blobs.release(hash));
     }
 
     /// Handles a task whose id or key is known: the caller gets the known task if both are the

@@ -52,6 +52,7 @@ impl Owner {
         if self.accept_known(cx.node, &task, &targets, token)? {
             return Ok(());
         }
+        check_blob(cx.node, &task)?;
         let durable = cx.node.config.is_durable(&task);
         self.store.check_space(cx.node, durable)?;
         if self.store.tasks.live() >= cx.node.config.max_owned {
@@ -106,7 +107,11 @@ impl Owner {
         let durable = cx.node.config.is_durable(&task);
         let asks = asks(cx.node, kind, &targets);
         let copy = durable.then(|| task.clone());
+        let blob = task.input.blob();
         let key = self.store.insert(task, &targets, (kind, asks), durable, cx.now)?;
+        if let Some(blob) = blob {
+            cx.node.blobs.hold(&blob.hash);
+        }
         if let Some(task) = copy {
             cx.node.gate.record(Record::Submitted { task, targets });
         }
@@ -248,6 +253,7 @@ impl Owner {
             if self.store.is_known(&task.id) {
                 return Err(Reason::Conflict { what: format!("task id {}", task.id) });
             }
+            check_blob(node, task)?;
             kinds.push(kind_of(&mut node.kinds, task, targets)?);
         }
         Ok(kinds)
@@ -308,6 +314,16 @@ impl Owner {
                 self.end_task(cx, key, End::Cancelled { by: CancelledBy::Shutdown, reason });
             }
         }
+    }
+}
+
+/// Refuses a task whose input is not stored.
+fn check_blob(node: &Node, task: &Task) -> Result<(), Reason> {
+    match task.input.blob() {
+        Some(blob) if !node.blobs.is_stored(&blob.hash) => {
+            Err(Reason::BlobMissing { hash: blob.hash })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use libp2p_identity::PeerId;
 use smallvec::SmallVec;
 
@@ -11,6 +10,7 @@ use super::{
     past::{Attempt, Past, Refusal},
 };
 use crate::{
+    blob::{BlobHash, Payload},
     engine::{
         input::Token,
         keys::{ClassKey, GroupSlot},
@@ -37,7 +37,7 @@ pub(super) struct Owned {
     pub(super) priority: i8,
     /// The task's group.
     pub(super) member: Option<GroupSlot>,
-    pub(super) payload: Payload,
+    pub(super) arguments: Arguments,
     /// `None`: the usual terms, and no key.
     rare: Option<Box<Rare>>,
     /// Whether the task's result was handed out.
@@ -58,10 +58,10 @@ pub(super) struct Owned {
 
 /// The arguments for the handler. A successful task keeps only their size.
 #[derive(Debug)]
-pub(super) struct Payload {
-    pub(super) input: Bytes,
+pub(super) struct Arguments {
+    pub(super) input: Payload,
     /// Size in bytes of the original input.
-    pub(super) bytes: usize,
+    pub(super) bytes: u64,
     pub(super) params: BTreeMap<String, String>,
 }
 
@@ -108,7 +108,7 @@ struct Rare {
 /// How a task ended, as it is stored.
 #[derive(Clone, Debug)]
 pub(super) enum End {
-    Succeeded { output: Bytes, worker: Arc<PeerId>, attempt: u32, took: Duration },
+    Succeeded { output: Payload, worker: Arc<PeerId>, attempt: u32, took: Duration },
     Failed(Box<TaskFailure>),
     Cancelled { by: CancelledBy, reason: Box<str> },
     Expired(ExpiredLimit),
@@ -152,14 +152,14 @@ impl End {
         }
     }
 
-    /// Whether there is a result. A task without one may be retried, so it keeps its payload.
+    /// Whether there is a result. A task without one may be retried, so it keeps its arguments.
     pub(super) fn is_success(&self) -> bool {
         matches!(self, Self::Succeeded { .. })
     }
 
     fn weight(&self) -> usize {
         match self {
-            Self::Succeeded { output, .. } => output.len(),
+            Self::Succeeded { output, .. } => output.weight(),
             Self::Failed(failure) => failure.message.len(),
             Self::Cancelled { reason, .. } => reason.len(),
             Self::Expired(_) => 0,
@@ -177,7 +177,7 @@ impl Owned {
             class: new.class,
             priority: new.priority,
             member: new.member,
-            payload: Payload { bytes: new.input.len(), input: new.input, params: new.params },
+            arguments: Arguments { bytes: new.input.size(), input: new.input, params: new.params },
             rare: is_rare.then(|| Box::new(Rare { terms: new.terms, key: new.key })),
             read: false,
             durable: new.durable,
@@ -282,14 +282,23 @@ impl Owned {
             Phase::Ended { .. } => return false,
         };
         if end.is_success() {
-            self.payload.input = Bytes::new();
-            self.payload.params.clear();
+            self.arguments.input = Payload::default();
+            self.arguments.params.clear();
         }
         self.phase = Phase::Ended { at, up, end, from, safe_with };
         if let Some(past) = &mut self.tries.past {
             past.forget_refusals();
         }
         true
+    }
+
+    /// The blob that the task needs: its input, or its output once it has succeeded.
+    pub(super) fn blob(&self) -> Option<BlobHash> {
+        let payload = match &self.phase {
+            Phase::Ended { end: End::Succeeded { output, .. }, .. } => output,
+            Phase::Queued { .. } | Phase::Open(_) | Phase::Ended { .. } => &self.arguments.input,
+        };
+        payload.blob().map(|blob| blob.hash)
     }
 
     /// Whether the task has ended with a result.
@@ -355,8 +364,9 @@ impl Owned {
     /// Bytes that the ended task counts, at least [`limits::ENDED_WEIGHT`].
     pub(super) fn ended_weight(&self) -> usize {
         let Phase::Ended { end, .. } = &self.phase else { return 0 };
-        let params = self.payload.params.iter().map(|(name, value)| name.len() + value.len());
-        (end.weight() + self.payload.input.len() + params.sum::<usize>()).max(limits::ENDED_WEIGHT)
+        let params = self.arguments.params.iter().map(|(name, value)| name.len() + value.len());
+        (end.weight() + self.arguments.input.weight() + params.sum::<usize>())
+            .max(limits::ENDED_WEIGHT)
     }
 }
 
@@ -423,7 +433,7 @@ pub(super) struct New {
     pub(super) class: ClassKey,
     pub(super) priority: i8,
     pub(super) member: Option<GroupSlot>,
-    pub(super) input: Bytes,
+    pub(super) input: Payload,
     pub(super) params: BTreeMap<String, String>,
     pub(super) terms: Terms,
     pub(super) key: Option<Box<str>>,

@@ -346,7 +346,7 @@ fn orders(numbers: std::ops::Range<u64>) -> Vec<ToWorker> {
             task: TaskId::new(),
             attempt: 1,
             handler: "text/a".parse().unwrap(),
-            input: Bytes::new(),
+            input: Bytes::new().into(),
             params: BTreeMap::new(),
             limit: None,
             priority: 0,

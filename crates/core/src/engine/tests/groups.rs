@@ -248,7 +248,7 @@ fn unsuccessful_tasks_can_be_submitted_again() {
         let new = TaskId::new();
         let (again, targets) =
             net.nodes[0].engine.read(net.now).again(id, new).unwrap().here().unwrap();
-        assert_eq!((again.id, again.input.as_bytes(), targets.len()), (new, &b"input"[..], 0));
+        assert_eq!((again.id, again.input.inline(), targets.len()), (new, &b"input"[..], 0));
         assert_eq!((again.params["n"].as_str(), again.operation.as_ref()), ("3", "b"));
         if !restarted {
             net.restart(0);
@@ -270,10 +270,8 @@ fn unsuccessful_tasks_can_be_submitted_again() {
     net.finish(1, output("x"));
     net.fail(1);
     let (failed, more) = net.nodes[0].engine.read(net.now).failures(group, 0);
-    let inputs: Vec<_> = failed
-        .into_iter()
-        .map(|failed| failed.here().unwrap().0.input.as_bytes().to_vec())
-        .collect();
+    let inputs: Vec<_> =
+        failed.into_iter().map(|failed| failed.here().unwrap().0.input.inline().to_vec()).collect();
     assert_eq!((inputs, more), (vec![b"input 1".to_vec(), b"input 3".to_vec()], None));
 }
 

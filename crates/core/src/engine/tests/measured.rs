@@ -136,7 +136,7 @@ fn observer_sees_tasks_and_results_of_peers() {
     };
     assert_eq!((*task_id, target_peers.as_slice()), (id, [worker].as_slice()));
     assert_eq!(seen.handler().unwrap().as_str(), "text/a");
-    assert_eq!((seen.input.len(), seen.params["n"].as_str()), (5, "3"));
+    assert_eq!((seen.input.size(), seen.params["n"].as_str()), (5, "3"));
     assert!(net.nodes[0].messages.is_empty());
     net.finish(1, output("done"));
     let [NetworkMessage::TaskResult { task_id, result, source_peer }] =

@@ -370,7 +370,7 @@ fn owner_that_acknowledges_nothing_gets_busy() {
             let taken = assign_many(&mut net, &work, first..first + step);
             assert_eq!(taken, [step as usize, 0], "{bytes} bytes");
             for (run, _, _) in std::mem::take(&mut net.nodes[1].running) {
-                let end = AttemptEnd::Output(result.clone());
+                let end = AttemptEnd::Output(result.clone().into());
                 net.feed(1, Input::Finished { run, end, took: Duration::ZERO });
             }
             net.settle();

@@ -280,7 +280,7 @@ fn archived_task_is_shown_as_before() {
     };
     let new = TaskId::new();
     let again = net.nodes[0].ledger.archived(number).unwrap().clone().again(new).unwrap();
-    assert_eq!((again.0.id, again.0.input.as_bytes()), (new, &b"input"[..]));
+    assert_eq!((again.0.id, again.0.input.inline()), (new, &b"input"[..]));
     assert!(engine.read(net.now).again(ids[0], new).is_err(), "a successful task is not repeated");
 }
 
@@ -403,7 +403,7 @@ fn oldest_results_of_the_heaviest_owners_make_room() {
             net.disconnect(owner, worker);
         }
         while !net.nodes[worker].running.is_empty() {
-            let work = net.finish(worker, AttemptEnd::Output(large.clone()));
+            let work = net.finish(worker, AttemptEnd::Output(large.clone().into()));
             made[owner].push(work.epoch.number);
         }
     }

@@ -63,7 +63,7 @@ fn order(epoch: Epoch) -> Box<Assignment> {
         task: TaskId::new(),
         attempt: 1,
         handler: "text/a".parse().unwrap(),
-        input: Bytes::new(),
+        input: Bytes::new().into(),
         params: BTreeMap::new(),
         limit: None,
         priority: 0,
@@ -212,7 +212,7 @@ fn owner_in(state: AtOwner) -> (Net, TaskId, Epoch) {
     let id = net.submit(task("text/a"));
     receive(&mut net, ToOwner::Credit(Credit::for_slots(1, 4_096, Duration::ZERO)));
     let epoch = Epoch { boot: 1, number: 1 };
-    let end = AttemptEnd::Output(Bytes::new());
+    let end = AttemptEnd::Output(Bytes::new().into());
     match state {
         AtOwner::Sent => {}
         AtOwner::Accepted => receive(&mut net, ToOwner::Accepted(epoch)),
@@ -246,7 +246,7 @@ fn answers_of_workers() -> [Answer; 7] {
         }),
         ("progress", |epoch| ToOwner::Progress { epoch, fraction: 0.5, message: String::new() }),
         ("result", |epoch| {
-            let end = AttemptEnd::Output(Bytes::from_static(b"x"));
+            let end = AttemptEnd::Output(Bytes::from_static(b"x").into());
             ToOwner::Result { epoch, end, took: Duration::ZERO }
         }),
     ]

@@ -14,7 +14,7 @@ use crate::{
     limits,
     message::NetworkMessage,
     reason::Reason,
-    task::{Durability, Requirements, RetryPolicy, Task, TaskInput, TaskLimits, TaskType},
+    task::{Durability, Requirements, RetryPolicy, Task, TaskLimits, TaskType},
 };
 
 impl Worker {
@@ -74,7 +74,7 @@ impl Worker {
     /// Accepts an assignment: it waits for a slot.
     fn take(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
         let (epoch, priority) = (work.epoch, work.priority);
-        let share = Share { bytes: work.input.len() as u64, expected };
+        let share = Share { bytes: work.input.weight() as u64, expected };
         if cx.node.observed.messages && key != PeerKey::LOCAL {
             let message = distribution(&work, cx.node.config.local);
             cx.out.push(Effect::Message(Box::new(message)));
@@ -110,7 +110,7 @@ impl Worker {
         if !handler.is_some_and(|handler| key == PeerKey::LOCAL || handler.allows(trusted)) {
             return Some(closed(cx, key, work));
         }
-        if work.input.len() > limits::INLINE_BYTES {
+        if work.input.is_too_large() {
             return Some(Reason::TooLarge { limit: limits::INLINE_BYTES as u64 });
         }
         // Its result could not be kept on disk. The node's own attempts need only the end of the
@@ -141,7 +141,7 @@ impl Worker {
         run: Expected,
     ) -> Option<Reason> {
         let owner = self.owners.get(key)?;
-        let (load, bytes) = (owner.load(), work.input.len() as u64);
+        let (load, bytes) = (owner.load(), work.input.weight() as u64);
         let each = (run.nanos > 0).then_some(Duration::from_nanos(run.nanos));
         let beyond = key != PeerKey::LOCAL && !owner.grant.tolerates(&load, bytes, each, cx.now);
         let full = beyond
@@ -233,7 +233,7 @@ fn distribution(work: &Assignment, local: libp2p_identity::PeerId) -> NetworkMes
         id: work.task,
         task_type: TaskType::from_family(work.handler.family()),
         operation: work.handler.operation().to_owned().into(),
-        input: TaskInput::Bytes(work.input.clone()),
+        input: work.input.clone().into(),
         params: work.params.clone(),
         requirements: Requirements::default(),
         priority: work.priority,

@@ -108,6 +108,9 @@ impl Worker {
             return false;
         };
         owner.take_finished(epoch, held, bytes);
+        if let Some(blob) = self.held.output(held) {
+            cx.node.blobs.hold(&blob.hash);
+        }
         self.arm_heartbeat(cx);
         true
     }

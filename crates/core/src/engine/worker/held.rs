@@ -5,6 +5,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::{
+    blob::BlobRef,
     engine::{input::RunId, keys::PeerKey, kinds::Kind},
     frame::{Assignment, AttemptEnd, Epoch},
     task::TaskId,
@@ -84,11 +85,16 @@ pub(super) struct Finished {
 }
 
 impl Finished {
+    /// The blob that is the output, if it is one.
+    pub(super) fn output(&self) -> Option<BlobRef> {
+        if let AttemptEnd::Output(output) = &self.end { output.blob() } else { None }
+    }
+
     /// Bytes that the kept result counts, at least [`ENTRY`].
     pub(super) fn weight(&self) -> usize {
         ENTRY
             + match &self.end {
-                AttemptEnd::Output(output) => output.len(),
+                AttemptEnd::Output(output) => output.weight(),
                 AttemptEnd::Failed(failure) => failure.message.len(),
                 AttemptEnd::Cancelled => 0,
             }
@@ -226,6 +232,11 @@ impl HeldTable {
         self.unfinished -= 1;
         self.unacked_bytes += bytes;
         true
+    }
+
+    /// The blob that a finished attempt keeps for its owner.
+    pub(super) fn output(&self, key: HeldKey) -> Option<BlobRef> {
+        self.get(key)?.finished()?.output()
     }
 
     /// Removes and returns a waiting attempt.

@@ -82,6 +82,9 @@ impl Worker {
         if !self.held.finish(key, finished) {
             return;
         }
+        if let Some(blob) = self.held.output(key) {
+            cx.node.blobs.hold(&blob.hash);
+        }
         if let Some(owner) = self.owners.get_mut(owner) {
             self.credit_dirty |= owner.settle(share);
             owner.keep_result(bytes);
@@ -103,6 +106,7 @@ impl Worker {
     /// Forgets a finished attempt.
     pub(super) fn release(&mut self, node: &mut Node, owner: PeerKey, epoch: Epoch, key: HeldKey) {
         let Some(finished) = self.held.remove_finished(key) else { return };
+        finished.output().iter().for_each(|blob| node.blobs.release(&blob.hash));
         if finished.recorded
             && let Some(owner) = node.peers.id(owner)
         {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Assignment, AttemptEnd, Epoch, HandlerName, ToOwner, ToWorker, frame::Credit,
+    Assignment, AttemptEnd, Epoch, HandlerName, Payload, ToOwner, ToWorker, frame::Credit,
     limits as core_limits,
 };
 use prost::{
@@ -163,7 +163,8 @@ impl Encoder {
     fn assign(&mut self, assignment: &Assignment) -> Result<(), WireError> {
         let params: usize =
             assignment.params.iter().map(|(name, value)| param_len(name, value)).sum();
-        let size = assignment.input.len() + params + ASSIGNMENT_OVERHEAD;
+        let input = inline(&assignment.input)?;
+        let size = input.len() + params + ASSIGNMENT_OVERHEAD;
         let (delta, same_handler) = {
             let (delta, open) = self.entry(kind::ASSIGN, assignment.epoch, size)?;
             let same = open.handler.as_ref() == Some(&assignment.handler);
@@ -176,13 +177,12 @@ impl Encoder {
         let attempt = if assignment.attempt == 1 { 0 } else { u64::from(assignment.attempt) };
         let limit = assignment.limit.map_or(0, limit_micros);
         let priority = zigzag(assignment.priority.into());
-        let input = assignment.input.len();
 
         let length = number_len(delta)
             + bytes_len(assignment.task.as_bytes().len())
             + number_len(attempt)
             + if same_handler { 0 } else { bytes_len(handler.len()) }
-            + if input == 0 { 0 } else { bytes_len(input) }
+            + if input.is_empty() { 0 } else { bytes_len(input.len()) }
             + params
             + number_len(limit)
             + number_len(priority)
@@ -195,8 +195,8 @@ impl Encoder {
         if !same_handler {
             put_bytes(out, 4, handler.as_bytes());
         }
-        if input > 0 {
-            put_bytes(out, 5, &assignment.input);
+        if !input.is_empty() {
+            put_bytes(out, 5, input);
         }
         for (name, value) in &assignment.params {
             put_param(out, name, value);
@@ -210,7 +210,7 @@ impl Encoder {
     fn result(&mut self, epoch: Epoch, end: &AttemptEnd, took: Duration) -> Result<(), WireError> {
         let failure;
         let (field, body): (u8, &[u8]) = match end {
-            AttemptEnd::Output(output) => (3, output),
+            AttemptEnd::Output(output) => (3, inline(output)?),
             AttemptEnd::Failed(failed) => {
                 failure = proto::Failure::from(failed).encode_to_vec();
                 (4, &failure)
@@ -322,4 +322,10 @@ fn micros(duration: Duration) -> u64 {
 /// The limit in microseconds, rounded up and at least 1: 0 would mean no limit.
 fn limit_micros(limit: Duration) -> u64 {
     u64::try_from(limit.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
+}
+
+/// The bytes of a payload. No node sends a blob with these kinds of messages.
+fn inline(payload: &Payload) -> Result<&[u8], WireError> {
+    let bytes = payload.inline().ok_or(WireError::Malformed("a blob in a message of version 1"))?;
+    Ok(bytes)
 }

@@ -283,7 +283,7 @@ fn weight<T>(inbox: &Inbox<T>, payload: impl Fn(&T) -> usize) -> usize {
 fn worker_weight(frame: &ToWorker) -> usize {
     match frame {
         ToWorker::Assign(a) => {
-            a.input.len() + a.params.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>()
+            a.input.weight() + a.params.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>()
         }
         ToWorker::Resume(epochs) => epochs.capacity() * size_of::<Epoch>(),
         ToWorker::Cancel(_) | ToWorker::Ack(_) | ToWorker::HandBack(_) => 0,
@@ -292,7 +292,7 @@ fn worker_weight(frame: &ToWorker) -> usize {
 
 fn owner_weight(frame: &ToOwner) -> usize {
     match frame {
-        ToOwner::Result { end: AttemptEnd::Output(output), .. } => output.len(),
+        ToOwner::Result { end: AttemptEnd::Output(output), .. } => output.weight(),
         ToOwner::Result { end: AttemptEnd::Failed(failure), .. } => failure.message.capacity(),
         ToOwner::Progress { message, .. } => message.capacity(),
         ToOwner::Refused { .. }

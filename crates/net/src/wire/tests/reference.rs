@@ -85,7 +85,7 @@ fn assignments(batch: AssignBatch) -> Vec<ToWorker> {
             task: TaskId::from_bytes(entry.task.as_ref().try_into().unwrap()),
             attempt: entry.attempt.max(1),
             handler: handler.parse().unwrap(),
-            input: entry.input,
+            input: entry.input.into(),
             params: entry.params,
             limit: (entry.limit_us > 0).then(|| Duration::from_micros(entry.limit_us)),
             priority: entry.priority.try_into().unwrap(),
@@ -102,7 +102,7 @@ fn results(batch: ResultBatch) -> Vec<ToOwner> {
         ToOwner::Result {
             epoch: Epoch { boot: batch.boot, number },
             end: match entry.end.unwrap() {
-                End::Output(output) => AttemptEnd::Output(output),
+                End::Output(output) => AttemptEnd::Output(output.into()),
                 End::Failed(failure) => AttemptEnd::Failed(failure.into()),
                 End::Cancelled(_) => AttemptEnd::Cancelled,
             },

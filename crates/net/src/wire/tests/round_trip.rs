@@ -100,7 +100,7 @@ prop_compose! {
         durable in any::<bool>(),
     ) -> Assignment {
         let task = TaskId::from_bytes(task);
-        Assignment { epoch, task, attempt, handler, input, params, limit, priority, durable }
+        Assignment { epoch, task, attempt, handler, input: input.into(), params, limit, priority, durable }
     }
 }
 
@@ -134,7 +134,7 @@ fn failure() -> impl Strategy<Value = TaskFailure> {
 
 fn end() -> impl Strategy<Value = AttemptEnd> {
     prop_oneof![
-        4 => payload().prop_map(AttemptEnd::Output),
+        4 => payload().prop_map(|bytes| AttemptEnd::Output(bytes.into())),
         1 => failure().prop_map(AttemptEnd::Failed),
         1 => Just(AttemptEnd::Cancelled),
     ]

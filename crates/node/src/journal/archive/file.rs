@@ -26,6 +26,11 @@ const MAGIC: &[u8; 8] = b"MWENDED1";
 pub(super) const START: usize = MAGIC.len();
 /// Bytes of a row.
 const ROW: usize = 88;
+/// Flags of a row: the result was handed out; the task needs a blob.
+const READ: u8 = 1;
+const HAS_BLOB: u8 = 2;
+/// Largest size of an input that a row stores.
+const INPUT_BYTES: u64 = (1 << 48) - 1;
 /// Bytes of the foot.
 const FOOT: usize = 48;
 
@@ -35,7 +40,9 @@ pub(super) struct Place {
     pub(super) row: Row,
     pub(super) offset: u64,
     pub(super) length: u32,
-    input_bytes: u32,
+    input_bytes: u64,
+    /// Whether the task needs a blob, which only its records name.
+    has_blob: bool,
 }
 
 /// The part of a file that a start reads.
@@ -89,7 +96,7 @@ pub(super) struct Foot {
 pub(super) struct Records {
     bytes: Vec<u8>,
     /// For each task: the bytes of its records, and the bytes of its input.
-    tasks: Vec<(u32, u32)>,
+    tasks: Vec<(u32, u64)>,
 }
 
 impl Records {
@@ -109,7 +116,7 @@ impl Records {
 
     fn count(&mut self, before: usize, input_bytes: u64) {
         let length = u32::try_from(self.bytes.len() - before).unwrap_or(u32::MAX);
-        self.tasks.push((length, u32::try_from(input_bytes).unwrap_or(u32::MAX)));
+        self.tasks.push((length, input_bytes));
     }
 
     /// Removes all records, but keeps [`SPARE`] bytes of memory for the next volume.
@@ -132,7 +139,7 @@ fn put_task(task: Restored, clock: &Clock, bytes: &mut Vec<u8>) {
 }
 
 /// Decodes the records of a task; none if they are damaged.
-fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<ArchivedTask> {
+fn task_of(bytes: &[u8], id: TaskId, input_bytes: u64, clock: &Clock) -> Option<ArchivedTask> {
     let mut ledger = meshwork_core::engine::Ledger::default();
     let mut whole = true;
     whole &= frames::records(bytes, |record| match record {
@@ -141,7 +148,7 @@ fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<
     });
     let mut tasks = ledger.into_parts().0;
     let task = tasks.next().filter(|task| whole && task.task.id == id && task.ended.is_some())?;
-    Some(ArchivedTask { task, input_bytes: input_bytes.into() })
+    Some(ArchivedTask { task, input_bytes })
 }
 
 /// Writes a new file; it is on disk when this returns. Returns the bytes of each task in it, by its
@@ -157,7 +164,8 @@ pub(super) fn write(
     let (mut offset, mut tail, mut lengths) = (START as u64, Vec::new(), Vec::new());
     for (row, (length, input_bytes)) in volume.rows.iter().zip(&records.tasks) {
         let (length, input_bytes) = (*length, *input_bytes);
-        let place = Place { row: row.clone(), offset, length, input_bytes };
+        let has_blob = row.blob.is_some();
+        let place = Place { row: row.clone(), offset, length, input_bytes, has_blob };
         put_row(&place, clock, &mut tail);
         place.count(&mut lengths);
         offset += u64::from(length);
@@ -185,7 +193,7 @@ pub(super) fn write(
 
 fn put_row(place: &Place, clock: &Clock, out: &mut Vec<u8>) {
     let start = out.len();
-    let Row { at, id, handler, group, digest, key, submitted, up, weight, ending, read } =
+    let Row { at, id, handler, group, digest, key, submitted, up, weight, ending, read, blob } =
         place.row;
     out.extend(at.to_le_bytes());
     out.extend(handler.to_le_bytes());
@@ -197,13 +205,16 @@ fn put_row(place: &Place, clock: &Clock, out: &mut Vec<u8>) {
         Ending::Cancelled => 3,
         Ending::Expired => 4,
     };
-    out.extend([ending, u8::from(read), 0, 0]);
+    let flags = if read { READ } else { 0 } | if blob.is_some() { HAS_BLOB } else { 0 };
+    // Of the input's size, six bytes in two places: earlier versions wrote four.
+    let [low @ .., a, b, _, _] = place.input_bytes.min(INPUT_BYTES).to_le_bytes();
+    out.extend([ending, flags, a, b]);
     out.extend(digest.to_le_bytes());
     out.extend(key.to_le_bytes());
     out.extend(clock.wall(submitted).timestamp_millis().to_le_bytes());
     out.extend(up.as_nanos().to_le_bytes());
     out.extend(weight.to_le_bytes());
-    out.extend(place.input_bytes.to_le_bytes());
+    out.extend(low);
     out.extend(place.offset.to_le_bytes());
     out.extend(place.length.to_le_bytes());
     let sum = crc32fast::hash(out.get(start..).unwrap_or_default());
@@ -266,7 +277,7 @@ fn row(bytes: &[u8; ROW], clock: &Clock) -> Option<Place> {
     let (at, handler) = (reader.u32()?, reader.u32()?);
     let id = TaskId::from_bytes(reader.take()?);
     let group = Some(reader.u32()?).filter(|group| *group != u32::MAX);
-    let [ending, read, _, _] = reader.take()?;
+    let [ending, flags, a, b] = reader.take()?;
     let ending = match ending {
         1 => Ending::Succeeded,
         2 => Ending::Failed,
@@ -277,11 +288,16 @@ fn row(bytes: &[u8; ROW], clock: &Clock) -> Option<Place> {
     let (digest, key) = (reader.u64()?, reader.u64()?);
     let submitted = clock.time(i64::from_le_bytes(reader.take()?));
     let up = meshwork_core::Time::from_nanos(reader.u64()?);
-    let (weight, input_bytes) = (reader.u32()?, reader.u32()?);
+    let weight = reader.u32()?;
+    let [low @ ..]: [u8; 4] = reader.take()?;
+    let [c, d, e, f] = low;
+    let input_bytes = u64::from_le_bytes([c, d, e, f, a, b, 0, 0]);
     let (offset, length) = (reader.u64()?, reader.u32()?);
-    let read = read == 1;
-    let row = Row { at, id, handler, group, digest, key, submitted, up, weight, ending, read };
-    Some(Place { row, offset, length, input_bytes })
+    let read = flags & READ != 0;
+    let blob = None;
+    let row =
+        Row { at, id, handler, group, digest, key, submitted, up, weight, ending, read, blob };
+    Some(Place { row, offset, length, input_bytes, has_blob: flags & HAS_BLOB != 0 })
 }
 
 impl Foot {
@@ -346,8 +362,14 @@ pub(super) fn index(path: &Path, clock: &Clock) -> io::Result<Option<Index>> {
     let names = Names::decode(names).ok().filter(|_| crc32fast::hash(names) == foot.names_sum);
     let Some((handlers, groups)) = names.and_then(parse_names) else { return Ok(None) };
     let (chunks, _) = rows.as_chunks::<ROW>();
-    let places: Vec<Place> = chunks.iter().filter_map(|bytes| row(bytes, clock)).collect();
+    let mut places: Vec<Place> = chunks.iter().filter_map(|bytes| row(bytes, clock)).collect();
     let damaged = (chunks.len() - places.len()) as u64;
+    let reading = Reading { file, foot };
+    for place in places.iter_mut().filter(|place| place.has_blob) {
+        let bytes = reading.bytes(place)?;
+        let task = bytes.and_then(|bytes| task_of(&bytes, place.row.id, 0, clock));
+        place.row.blob = task.and_then(|task| task.blob());
+    }
     Ok(Some(Index { first: foot.first, handlers, groups, places, damaged }))
 }
 
@@ -435,7 +457,7 @@ impl Place {
 
     /// Size of the task's input in bytes.
     pub(super) fn input_bytes(&self) -> u64 {
-        self.input_bytes.into()
+        self.input_bytes
     }
 }
 

@@ -41,6 +41,7 @@ pub(in crate::journal) fn volume(first: u64, count: u32) -> (Volume, Vec<Archive
             weight: 1_024,
             ending: Ending::Succeeded,
             read: at % 2 == 1,
+            blob: None,
         });
         let output = format!("result {at} ").repeat(20).into();
         let result = TaskResult {

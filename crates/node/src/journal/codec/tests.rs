@@ -93,7 +93,7 @@ fn ends_are_read_as_they_were_written() {
     let bare = failure.clone();
     failure.worker = Some(Box::new(PeerId::random()));
     let result = TaskResult {
-        output: Bytes::from_static(b"out"),
+        output: Bytes::from_static(b"out").into(),
         worker: PeerId::random(),
         attempt: 2,
         took: Duration::from_micros(5),
@@ -114,7 +114,7 @@ fn ends_are_read_as_they_were_written() {
         });
     }
     for end in [
-        AttemptEnd::Output(Bytes::from_static(b"out")),
+        AttemptEnd::Output(Bytes::from_static(b"out").into()),
         AttemptEnd::Failed(failure),
         AttemptEnd::Cancelled,
     ] {

@@ -48,7 +48,7 @@ fn tasks(count: u64, ended: bool) -> impl Iterator<Item = Vec<Record>> {
             let id = task.id;
             records.push(Record::Submitted { task: Box::new(task), targets: Vec::new() });
             if ended {
-                let output = Bytes::from(vec![b'x'; 200]);
+                let output = vec![b'x'; 200].into();
                 let worker = PeerId::random();
                 let took = Duration::from_millis(1);
                 let end = TaskEnd::Succeeded(TaskResult { output, worker, attempt: 1, took });
@@ -114,7 +114,7 @@ async fn start_restores_kept_results_and_cancelled_groups() {
         owner: PeerId::random(),
         epoch: Epoch { boot: 1, number: 1 },
         task: TaskId::new(),
-        end: AttemptEnd::Output(Bytes::from_static(b"kept")),
+        end: AttemptEnd::Output(Bytes::from_static(b"kept").into()),
         took: Duration::from_millis(1),
     };
     let tally = GroupTally {

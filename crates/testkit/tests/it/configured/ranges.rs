@@ -96,7 +96,16 @@ fn all_fields_are_tested() {
         mdns: _,
         accept: _,
         trusted: _,
-        offered: Offered { slots: _, cpus: _, memory_bytes: _, gpus: _, capabilities: _, labels: _ },
+        offered:
+            Offered {
+                slots: _,
+                cpus: _,
+                memory_bytes: _,
+                disk_bytes: _,
+                gpus: _,
+                capabilities: _,
+                labels: _,
+            },
         tasks:
             TaskSettings {
                 lease: _,

@@ -156,11 +156,11 @@ fn member(number: u64, element: serde_json::Result<Element>) -> Result<MemberSpe
     };
     let Element { input, params } = element.map_err(|error| wrong(&error))?;
     let input = input.map(|input| match input {
-        Input::Text(text) => Payload::of(text.into()),
+        Input::Text(text) => Payload::of(text),
         Input::Payload(payload) => payload,
     });
     let spec = MemberSpec { input, params };
-    let bytes = spec.input.clone().map_or(0, |input| input.into_bytes().len());
+    let bytes = spec.input.clone().map_or(0, |input| input.weight());
     if bytes > INLINE_BYTES {
         let limit = format::size(u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX));
         return Err(wrong(&format!("its input is larger than {limit}")));

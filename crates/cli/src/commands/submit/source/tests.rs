@@ -19,7 +19,7 @@ fn from_json(text: &str) -> Result<Vec<MemberSpec>, Failure> {
 fn text(member: &MemberSpec) -> Option<&str> {
     match member.input.as_ref()? {
         Payload::Text(text) => Some(text),
-        Payload::Base64(_) => None,
+        Payload::Base64(_) | Payload::Blob(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshwork_core::{
-    AttemptEnd, Epoch, FailureCode, Reason, TaskFailure, ToOwner,
+    AttemptEnd, Epoch, FailureCode, Payload, Reason, TaskFailure, ToOwner,
     advert::clean_to,
     frame::Credit,
     limits::{INLINE_BYTES, MESSAGE_BYTES},
@@ -130,7 +130,8 @@ fn output(message: &Message<'_>, output: &[u8]) -> AttemptEnd {
             format!("the output is {} bytes; the limit is {INLINE_BYTES} bytes", output.len());
         return AttemptEnd::Failed(TaskFailure::new(FailureCode::OutputTooLarge, words));
     }
-    AttemptEnd::Output(if output.is_empty() { Bytes::new() } else { message.keep(output) })
+    let bytes = if output.is_empty() { Bytes::new() } else { message.keep(output) };
+    AttemptEnd::Output(Payload::Inline(bytes))
 }
 
 fn core_epoch(epoch: proto::Epoch) -> Epoch {

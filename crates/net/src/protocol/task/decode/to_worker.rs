@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use meshwork_core::{
-    Assignment, Epoch, Reason, TaskId, ToWorker, advert::clean_to, limits as core_limits,
+    Assignment, Epoch, Payload, Reason, TaskId, ToWorker, advert::clean_to, limits as core_limits,
 };
 use prost::Message as _;
 
@@ -173,7 +173,7 @@ impl<'a> Parts<'a> {
             task: self.task,
             attempt: self.attempt,
             handler,
-            input,
+            input: Payload::Inline(input),
             params: params.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             limit: Some(self.limit_us).filter(|limit| *limit > 0).map(Duration::from_micros),
             priority: i8::try_from(priority).unwrap_or_default(),

@@ -39,6 +39,7 @@ async fn archived() -> (tempfile::TempDir, PathBuf, BTreeSet<TaskId>) {
             weight: 1_024,
             ending: Ending::Succeeded,
             read: false,
+            blob: None,
         });
         let end = TaskEnd::Succeeded(TaskResult {
             output: format!("result {at} ").repeat(9).into(),

@@ -38,7 +38,7 @@ fn the_first_format_is_read() {
         let (tasks, results) = ledger.into_parts();
         let (tasks, results): (Vec<_>, Vec<_>) = (tasks.collect(), results.collect());
         let [waits, ended] = &tasks[..] else { panic!("{tasks:?}") };
-        assert_eq!(waits.task.input.as_bytes(), b"waits");
+        assert_eq!(waits.task.input.inline(), b"waits");
         assert_eq!(waits.task.idempotency_key.as_deref(), Some("key"));
         assert!(waits.ended.is_none());
         let Some(TaskEnd::Succeeded(result)) = ended.ended.as_deref().map(|ended| &ended.end)

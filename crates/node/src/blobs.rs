@@ -1,0 +1,174 @@
+//! The blobs of a node: files that are inputs and results of tasks.
+//!
+//! Absent on purpose: which blobs are kept (the engine), and their files (`meshwork-blob`).
+
+use std::{path::Path, sync::Arc};
+
+use meshwork_core::{
+    BlobForm, BlobHash, BlobRef, Reason,
+    engine::{
+        BlobReply, BlobRequest,
+        view::{BlobSpace, BlobView},
+    },
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    driver::{call::Call, question::Question},
+    error::InternalError,
+    node::Node,
+};
+
+mod error;
+mod file;
+pub(crate) mod place;
+mod upload;
+
+pub(crate) use self::place::Place;
+pub use self::{error::BlobError, upload::Upload};
+
+/// The blobs of a node. Cheap to clone.
+///
+/// A blob is known by the hash of its bytes. It stays while a task needs it or it is pinned; a new
+/// one stays for an hour at least, so that its task can be submitted.
+#[derive(Clone)]
+pub struct Blobs {
+    node: Arc<Node>,
+}
+
+impl Blobs {
+    pub(crate) fn of(node: &Arc<Node>) -> Self {
+        Self { node: Arc::clone(node) }
+    }
+
+    /// Begins a blob whose bytes the caller writes. `size`, if it is known, is reserved at once.
+    ///
+    /// # Errors
+    ///
+    /// There is no space (`no_space`), or the node is not running.
+    pub async fn begin(&self, size: Option<u64>) -> Result<Upload, BlobError> {
+        Upload::begin(&self.node, size).await
+    }
+
+    /// Adds a file. It is read once, by one descriptor; if it changes meanwhile, once more.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or keeps changing (`input_changed`), or there is no space.
+    pub async fn add_file(&self, path: impl AsRef<Path>) -> Result<BlobRef, BlobError> {
+        file::add(&self.node, path.as_ref()).await
+    }
+
+    /// Writes a file's blob to a new file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The node does not have the blob, `path` exists or cannot be written, or the blob's file is
+    /// damaged.
+    pub async fn save(&self, blob: &BlobRef, path: impl AsRef<Path>) -> Result<(), BlobError> {
+        let executable = blob.form == BlobForm::File { executable: true };
+        file::save(&self.node, blob.hash, path.as_ref(), executable).await
+    }
+
+    /// Opens a blob's file for reading.
+    ///
+    /// # Errors
+    ///
+    /// The node does not have the blob, or its file is damaged.
+    pub async fn open(&self, hash: BlobHash) -> Result<meshwork_blob::Blob, BlobError> {
+        file::open(&self.node, hash).await
+    }
+
+    /// A blob of this node. It stays for an hour more.
+    ///
+    /// # Errors
+    ///
+    /// The node does not have it (`blob_missing`).
+    pub async fn find(&self, hash: BlobHash) -> Result<BlobView, BlobError> {
+        self.view(BlobRequest::Find { hash }).await
+    }
+
+    /// Pins a blob, so that it stays without a task that needs it, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// The node does not have it (`blob_missing`).
+    pub async fn pin(&self, hash: BlobHash, pinned: bool) -> Result<BlobView, BlobError> {
+        self.view(BlobRequest::Pin { hash, pinned }).await
+    }
+
+    async fn view(&self, request: BlobRequest) -> Result<BlobView, BlobError> {
+        match self::request(&self.node, request).await? {
+            BlobReply::Blob(blob) => Ok(blob),
+            BlobReply::Reserved | BlobReply::Stored | BlobReply::Removed { .. } => {
+                Err(InternalError::Stopped.into())
+            }
+        }
+    }
+
+    /// Removes a blob, pinned or not. Returns the freed bytes.
+    ///
+    /// # Errors
+    ///
+    /// The node does not have it (`blob_missing`), or a task or a folder needs it (`blob_in_use`).
+    pub async fn remove(&self, hash: BlobHash) -> Result<u64, BlobError> {
+        self.freed(BlobRequest::Remove { hash }).await
+    }
+
+    /// Removes all blobs that nothing needs and nobody pinned, except new ones. Returns the freed
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn collect(&self) -> Result<u64, BlobError> {
+        self.freed(BlobRequest::Collect).await
+    }
+
+    async fn freed(&self, request: BlobRequest) -> Result<u64, BlobError> {
+        match self::request(&self.node, request).await? {
+            BlobReply::Removed { bytes } => Ok(bytes),
+            BlobReply::Reserved | BlobReply::Stored | BlobReply::Blob(_) => {
+                Err(InternalError::Stopped.into())
+            }
+        }
+    }
+
+    /// The blobs of this node in the order of their hashes, at most `limit` of those after `after`.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn list(
+        &self,
+        after: Option<BlobHash>,
+        limit: usize,
+    ) -> Result<Vec<BlobView>, BlobError> {
+        let ask = |answer| Question::Blobs { after, limit, answer };
+        Ok(self.node.ask(ask).await?)
+    }
+
+    /// The space of blobs. Answered at once.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub fn space(&self) -> Result<BlobSpace, BlobError> {
+        self.node.running()?;
+        Ok(self.node.driver.snapshot().blobs)
+    }
+}
+
+impl std::fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blobs").field("node", &self.node.local_peer).finish()
+    }
+}
+
+/// Sends a request about blobs to the engine.
+async fn request(node: &Arc<Node>, request: BlobRequest) -> Result<BlobReply, BlobError> {
+    let (answer, answered) = oneshot::channel();
+    node.call(Call::Blobs { request, answer }).await?;
+    let reply: Result<BlobReply, Reason> = answered.await.map_err(|_| InternalError::Stopped)?;
+    Ok(reply?)
+}

@@ -1,0 +1,88 @@
+//! Why a file is not added to a node, or not taken out of it.
+
+use std::{io, path::PathBuf};
+
+use meshwork_blob::{ReadError, WriteError};
+use meshwork_core::{BlobHash, Reason};
+
+use crate::error::{InternalError, NetworkError};
+
+/// A blob cannot be added, read or changed. Its text is for people.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// The node refuses, for example because there is no space.
+    #[error("{0}")]
+    Refused(#[from] Reason),
+    /// A file outside the store cannot be read or written.
+    #[error("cannot access {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The failure.
+        #[source]
+        source: io::Error,
+    },
+    /// A file changed while it was read, twice.
+    #[error("{} changes while it is read; add it when nothing writes to it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The bytes have another hash than their sender announced.
+    #[error("the bytes have the hash {found}, not {expected}")]
+    OtherHash {
+        /// The announced hash.
+        expected: BlobHash,
+        /// The hash of the bytes.
+        found: BlobHash,
+    },
+    /// The disk of the store cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The disk of the store cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The node is not running, or failed.
+    #[error(transparent)]
+    Node(NetworkError),
+}
+
+impl BlobError {
+    /// The error's code: the same in HTTP and on the command line, and in later versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(reason) => reason.code(),
+            Self::File { .. } => "file",
+            Self::Changed { .. } => "input_changed",
+            Self::OtherHash { .. } => "other_hash",
+            Self::Write(error) if error.is_full() => "disk_full",
+            Self::Read(error) if error.is_lost() => "blob_missing",
+            Self::Write(_) | Self::Read(_) => "internal",
+            Self::Node(error) => error.code(),
+        }
+    }
+
+    /// Whether a retry may succeed without any change by the user.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused(reason) => reason.is_retryable(),
+            Self::Write(error) => error.is_retryable(),
+            Self::Read(error) => error.is_retryable(),
+            Self::Node(error) => error.is_retryable(),
+            Self::File { .. } | Self::Changed { .. } | Self::OtherHash { .. } => false,
+        }
+    }
+}
+
+impl From<NetworkError> for BlobError {
+    fn from(error: NetworkError) -> Self {
+        if let NetworkError::Refused(reason) = error { reason.into() } else { Self::Node(error) }
+    }
+}
+
+impl From<InternalError> for BlobError {
+    fn from(error: InternalError) -> Self {
+        Self::Node(error.into())
+    }
+}

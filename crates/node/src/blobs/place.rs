@@ -1,0 +1,92 @@
+//! Where a node keeps its blobs, and how many bytes they may take.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use meshwork_blob::{Store, store::Serial};
+use meshwork_core::{BlobHash, engine::StoredBlob};
+use tokio::sync::Semaphore;
+
+use super::BlobError;
+use crate::limits;
+
+/// The store of a node, and what its users share beside it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    store: Store,
+    /// Bytes of reservations that were given up. The driver collects them before it reserves more.
+    unreserved: AtomicU64,
+    /// Blobs that are written at the same time.
+    pub(super) writers: Arc<Semaphore>,
+}
+
+impl Place {
+    /// The store in a home, with these valid blobs. Also returns those of them that are not there.
+    pub(crate) fn open(
+        home: &Path,
+        valid: &HashMap<BlobHash, u64>,
+    ) -> Result<(Self, Vec<BlobHash>), BlobError> {
+        let store = Store::open(&folder(home), valid, &HashSet::new())?;
+        let there = store.published();
+        let lost = valid.keys().filter(|hash| !there.contains_key(hash)).copied().collect();
+        Ok((Self::of(store), lost))
+    }
+
+    /// A store that ends with the node.
+    pub(crate) fn temporary() -> Self {
+        let name = format!("meshwork-{:016x}", rand::random::<u64>());
+        Self::of(Store::temporary(&std::env::temp_dir().join(name)))
+    }
+
+    fn of(store: Store) -> Self {
+        let writers = Arc::new(Semaphore::new(limits::BLOB_WRITERS));
+        Self { store, unreserved: AtomicU64::new(0), writers }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Gives up reserved bytes.
+    pub(super) fn unreserve(&self, bytes: u64) {
+        self.unreserved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The bytes that were given up since the last call.
+    pub(crate) fn take_unreserved(&self) -> u64 {
+        self.unreserved.swap(0, Ordering::Relaxed)
+    }
+
+    /// Removes blobs, on a thread that may block.
+    pub(crate) fn remove(&self, blobs: Vec<StoredBlob>) {
+        let store = self.store.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            for StoredBlob { hash, serial } in blobs {
+                if let Err(error) = store.remove(&hash, Serial(serial)) {
+                    // The next start removes it: the journal does not name it.
+                    tracing::warn!(%hash, %error, "a blob is not removed");
+                }
+            }
+        }));
+    }
+}
+
+/// The folder of the store in a home.
+pub(crate) fn folder(home: &Path) -> PathBuf {
+    home.join("blobs")
+}
+
+/// Bytes that blobs may take if nothing is configured: half of the space that is free or taken by
+/// blobs on the disk of `dir`.
+pub(crate) fn default_budget(dir: &Path, used: u64) -> u64 {
+    // The folder may not exist yet.
+    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    let free = rustix::fs::statvfs(existing).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+    (free + used) / 2
+}
