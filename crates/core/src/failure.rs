@@ -22,6 +22,8 @@ pub enum FailureCode {
     BadParameter,
     /// The handler cannot read the input.
     BadInput,
+    /// The input is larger than the handler reads.
+    InputTooLarge,
     /// No node that may run the task has this handler.
     UnknownHandler,
     /// The output is larger than a frame carries.
@@ -43,6 +45,7 @@ impl FailureCode {
             Self::Panicked => "panicked",
             Self::BadParameter => "bad_parameter",
             Self::BadInput => "bad_input",
+            Self::InputTooLarge => "input_too_large",
             Self::UnknownHandler => "unknown_handler",
             Self::OutputTooLarge => "output_too_large",
             Self::TimedOut => "timed_out",
@@ -53,12 +56,13 @@ impl FailureCode {
 
     /// The code with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
-        const ALL: [FailureCode; 10] = [
+        const ALL: [FailureCode; 11] = [
             FailureCode::Handler,
             FailureCode::Permanent,
             FailureCode::Panicked,
             FailureCode::BadParameter,
             FailureCode::BadInput,
+            FailureCode::InputTooLarge,
             FailureCode::UnknownHandler,
             FailureCode::OutputTooLarge,
             FailureCode::TimedOut,

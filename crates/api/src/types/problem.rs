@@ -33,6 +33,7 @@ words! {
         /// The handler reports that the task failed.
         Handler = "handler",
         IncompatibleVersion = "incompatible_version",
+        InputTooLarge = "input_too_large",
         Internal = "internal",
         InvalidMessage = "invalid_message",
         InvalidTask = "invalid_task",

@@ -52,6 +52,7 @@ fn failure_codes_map_to_exit_codes() {
         ("panicked", FAILED),
         ("bad_parameter", FAILED),
         ("bad_input", FAILED),
+        ("input_too_large", FAILED),
         ("output_too_large", FAILED),
         ("expired", TIME_LIMIT),
         ("timed_out", TIME_LIMIT),

@@ -632,6 +632,7 @@ pub enum FailureCode {
     UnknownHandler = 6,
     OutputTooLarge = 7,
     TimedOut = 8,
+    InputTooLarge = 9,
 }
 impl FailureCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -649,6 +650,7 @@ impl FailureCode {
             Self::UnknownHandler => "FAILURE_CODE_UNKNOWN_HANDLER",
             Self::OutputTooLarge => "FAILURE_CODE_OUTPUT_TOO_LARGE",
             Self::TimedOut => "FAILURE_CODE_TIMED_OUT",
+            Self::InputTooLarge => "FAILURE_CODE_INPUT_TOO_LARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -663,6 +665,7 @@ impl FailureCode {
             "FAILURE_CODE_UNKNOWN_HANDLER" => Some(Self::UnknownHandler),
             "FAILURE_CODE_OUTPUT_TOO_LARGE" => Some(Self::OutputTooLarge),
             "FAILURE_CODE_TIMED_OUT" => Some(Self::TimedOut),
+            "FAILURE_CODE_INPUT_TOO_LARGE" => Some(Self::InputTooLarge),
             _ => None,
         }
     }

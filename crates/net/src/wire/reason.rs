@@ -106,6 +106,7 @@ impl From<proto::Failure> for TaskFailure {
             Ok(Code::UnknownHandler) => FailureCode::UnknownHandler,
             Ok(Code::OutputTooLarge) => FailureCode::OutputTooLarge,
             Ok(Code::TimedOut) => FailureCode::TimedOut,
+            Ok(Code::InputTooLarge) => FailureCode::InputTooLarge,
             // An unknown code counts as retryable: the number of attempts is bounded.
             Ok(Code::Handler | Code::Unspecified) | Err(_) => FailureCode::Handler,
         };
@@ -126,6 +127,7 @@ fn failure_code(code: FailureCode) -> proto::FailureCode {
         FailureCode::UnknownHandler => Code::UnknownHandler,
         FailureCode::OutputTooLarge => Code::OutputTooLarge,
         FailureCode::TimedOut => Code::TimedOut,
+        FailureCode::InputTooLarge => Code::InputTooLarge,
         FailureCode::Refused => Code::Permanent,
         FailureCode::Handler | FailureCode::Lost | _ => Code::Handler,
     }

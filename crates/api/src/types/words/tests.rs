@@ -81,6 +81,7 @@ fn every_word_of_the_engine_is_known() {
         FailureCode::Panicked,
         FailureCode::BadParameter,
         FailureCode::BadInput,
+        FailureCode::InputTooLarge,
         FailureCode::UnknownHandler,
         FailureCode::OutputTooLarge,
         FailureCode::TimedOut,

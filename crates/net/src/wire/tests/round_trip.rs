@@ -127,6 +127,7 @@ fn failure() -> impl Strategy<Value = TaskFailure> {
         Just(FailureCode::UnknownHandler),
         Just(FailureCode::OutputTooLarge),
         Just(FailureCode::TimedOut),
+        Just(FailureCode::InputTooLarge),
     ];
     (code, text(), option::of(1..=123u8))
         .prop_map(|(code, message, exit)| TaskFailure { exit, ..TaskFailure::new(code, message) })
