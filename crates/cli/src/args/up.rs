@@ -56,7 +56,7 @@ pub(crate) struct UpArgs {
     pub(crate) mem: Option<u64>,
     /// Disk offered for files of tasks, such as 20GiB [default: half of what is free or taken by such
     /// files when the node starts]
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) disk: Option<u64>,
     /// Number of GPUs to offer
     #[arg(long, value_name = "N", default_value_t = 0)]
