@@ -3,11 +3,14 @@
 //! Absent on purpose: the node itself. A handler cannot reach other tasks or peers through its
 //! context.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc, time::Instant};
 
 use meshwork_core::{PeerId, TaskId};
 
-use crate::handler::{HandlerError, ParamSpec};
+use crate::{
+    files::{Files, work::Work},
+    handler::{HandlerError, ParamSpec},
+};
 
 pub(crate) mod attempt;
 mod progress;
@@ -78,6 +81,20 @@ impl TaskContext {
         self.attempt.report(fraction, message.as_ref());
     }
 
+    /// The attempt's own folder, empty at first; removed with all that is in it when the attempt ends.
+    /// [`Output::file`](crate::Output::file) takes an output from it. Blocks on the disk, so that a
+    /// handler that is polled in place must not call it.
+    ///
+    /// # Errors
+    ///
+    /// The node has no work folders, the attempt has ended, or the disk is full or failed.
+    pub fn work_dir(&self) -> Result<PathBuf, HandlerError> {
+        if self.attempt.is_over() {
+            return Err(HandlerError::Stopped);
+        }
+        self.work().work_dir(self.files_or_fail()?)
+    }
+
     /// The task's parameters.
     pub fn params(&self) -> &BTreeMap<String, String> {
         &self.attempt.order().params
@@ -143,6 +160,23 @@ impl TaskContext {
             None => Ok(()),
             Some(name) => Err(unknown(name, known.iter().copied())),
         }
+    }
+
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.attempt.files()
+    }
+
+    pub(crate) fn files_or_fail(&self) -> Result<&Files, HandlerError> {
+        self.files().ok_or_else(|| HandlerError::failed("this node has no store for files"))
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        self.attempt.work()
+    }
+
+    /// See [`Attempt::note_collecting`].
+    pub(crate) fn note_collecting(&self) {
+        self.attempt.note_collecting();
     }
 }
 

@@ -14,10 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use meshwork_core::{
-    Assignment, AttemptEnd, FailureCode, HandlerName, Payload, PeerId, TaskFailure, engine::RunId,
-    limits::INLINE_BYTES,
+    Assignment, AttemptEnd, FailureCode, HandlerName, PeerId, TaskFailure, engine::RunId,
 };
 use rustc_hash::FxHashMap;
 use tokio::{runtime::Handle, sync::mpsc};
@@ -27,14 +25,13 @@ use crate::{
         TaskContext,
         attempt::{Attempt, Cause, Order},
     },
+    files::Files,
     limits::PROGRESS_INTERVAL,
-    registry::{
-        Registry,
-        erased::{Outcome, Run},
-    },
+    registry::{Registry, erased::Run},
     report::{Ended, Report},
 };
 
+mod end;
 mod entry;
 mod panics;
 mod pool;
@@ -45,6 +42,7 @@ mod tests;
 mod watch;
 
 use self::{
+    end::End,
     entry::{Entry, Polled},
     pool::Pool,
     running::Running,
@@ -58,7 +56,8 @@ use self::{
 /// | cause | end |
 /// |---|---|
 /// | the handler returns | its output, or the failure of its error |
-/// | an output above [`INLINE_BYTES`] | failure `output_too_large` |
+/// | an output above [`INLINE_BYTES`], and no store | failure `output_too_large` |
+/// | a handler that wrote to its input | failure `permanent`; [`Ended::written`] names the input |
 /// | the handler panics | failure `panicked`, with the panic's message |
 /// | no such handler | failure `unknown_handler`, which names the handlers of this node |
 /// | [`stop`](Self::stop) | cancelled, unless it ended first |
@@ -67,6 +66,14 @@ use self::{
 ///
 /// In the last three cases the handler is first signalled to stop and has
 /// [`STOP_GRACE`](crate::limits::STOP_GRACE) to return; then its future is dropped.
+///
+/// # Inputs and outputs of any size
+///
+/// With [`Files`], inputs may be blobs, and an output above [`INLINE_BYTES`] becomes one. It is
+/// hashed and stored on the handler's thread after the handler has returned; the time limit does not
+/// count that time, and a stop still ends it. [`Ended::blobs`] has what the node must publish.
+///
+/// [`INLINE_BYTES`]: meshwork_core::limits::INLINE_BYTES
 ///
 /// # Handlers that block
 ///
@@ -90,7 +97,7 @@ use self::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let owner = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN".parse()?;
 /// let (reports, _from_executor) = tokio::sync::mpsc::channel(64);
-/// let mut executor = Executor::new(Registry::new().with_text()?, 2, reports)?;
+/// let mut executor = Executor::new(Registry::new().with_text()?, 2, reports, None)?;
 /// let work = Assignment {
 ///     epoch: Epoch { boot: 1, number: 1 },
 ///     task: TaskId::new(),
@@ -114,6 +121,8 @@ pub struct Executor {
     reports: mpsc::Sender<Report>,
     pool: Pool,
     running: Running,
+    /// The blobs and work folders of attempts; `None` if this node has neither.
+    files: Option<Files>,
     /// The attempt that ran in place last; the next one reuses its memory.
     spare: Option<Arc<Attempt>>,
 }
@@ -121,6 +130,8 @@ pub struct Executor {
 impl Executor {
     /// An executor with the given number of handler threads, clamped to 1 to
     /// [`THREADS`](crate::limits::THREADS). Attempts that do not end in place report to `reports`.
+    /// Without `files`, inputs and outputs are at most
+    /// [`INLINE_BYTES`](meshwork_core::limits::INLINE_BYTES), and handlers get no work folders.
     ///
     /// # Errors
     ///
@@ -129,6 +140,7 @@ impl Executor {
         registry: Registry,
         threads: usize,
         reports: mpsc::Sender<Report>,
+        files: Option<Files>,
     ) -> std::io::Result<Self> {
         let handlers = registry.into_handlers();
         Ok(Self {
@@ -136,6 +148,7 @@ impl Executor {
             reports,
             pool: Pool::new(threads)?,
             running: Running::default(),
+            files,
             spare: None,
         })
     }
@@ -145,9 +158,7 @@ impl Executor {
     /// `run` must not name an attempt that still runs. Call this inside a tokio runtime with time
     /// enabled, where attempts are supervised; outside of one, only instant handlers succeed.
     pub fn start(&mut self, run: RunId, owner: PeerId, work: Assignment) -> Option<Ended> {
-        let started = Instant::now();
-        let end = self.execute(run, owner, work, started)?;
-        Some(Ended { run, end, took: started.elapsed() })
+        self.execute(run, owner, work, Instant::now())
     }
 
     /// Signals an attempt to stop. Its [`Report::Ended`] follows within
@@ -193,48 +204,44 @@ impl Executor {
         owner: PeerId,
         work: Assignment,
         started: Instant,
-    ) -> Option<AttemptEnd> {
+    ) -> Option<Ended> {
+        let now = |end: End| Some(end.ended(run, None, started));
         let Assignment { task, attempt: number, handler, input, params, limit, .. } = work;
-        let Payload::Inline(input) = input else {
-            return Some(failed("this node has no store for files"));
-        };
         let Some(entry) = self.entries.get_mut(&handler) else {
-            return Some(self.unknown(&handler));
+            return now(self.unknown(&handler));
         };
-        let instant = match entry.is_instant(input.len()) {
+        let instant = match entry.is_instant(&input) {
             Ok(instant) => instant,
-            Err(end) => return Some(end),
+            Err(end) => return now(end),
         };
         let deadline = limit.and_then(|limit| started.checked_add(limit));
         let order = Order { run, task, number, owner, params, deadline };
         // The progress of an attempt that ends in place would arrive after its end.
         let quiet_until = if instant { started.checked_add(PROGRESS_INTERVAL) } else { None };
-        let attempt = renewed(&mut self.spare, order, quiet_until, &self.reports);
+        let fresh =
+            |order| Attempt::new(order, quiet_until, self.reports.clone(), self.files.clone());
+        let attempt = renewed(&mut self.spare, order, quiet_until, fresh);
         entry.prepare(TaskContext::new(attempt), input);
         if instant && let Polled::Ended(end) = entry.poll() {
-            return Some(end);
+            return Some(end.ended(run, self.spare.as_deref(), started));
         }
         let future = entry.take();
-        self.hand_over(future, limit, started)
+        self.hand_over(future, limit, started).and_then(now)
     }
 
-    /// Moves the latest attempt, which has not ended in place, to the pool.
-    fn hand_over(
-        &mut self,
-        future: Run,
-        limit: Option<Duration>,
-        started: Instant,
-    ) -> Option<AttemptEnd> {
+    /// Moves the latest attempt, which has not ended in place, to the pool. Returns its end if that
+    /// is not possible.
+    fn hand_over(&mut self, future: Run, limit: Option<Duration>, started: Instant) -> Option<End> {
         let attempt = self.spare.take()?;
         let Ok(driver) = Handle::try_current() else {
-            return Some(failed("started outside a tokio runtime"));
+            return Some(End::failed("started outside a tokio runtime"));
         };
         if !self.running.insert(&attempt) {
-            return Some(failed("this node runs its maximum number of attempts"));
+            return Some(End::failed("this node runs its maximum number of attempts"));
         }
         let (join, watch) = match self.pool.spawn(future, Arc::clone(&attempt)) {
             Ok(spawned) => spawned,
-            Err(error) => return Some(failed(error.to_string())),
+            Err(error) => return Some(End::failed(error.to_string())),
         };
         let reports = self.reports.clone();
         let supervisor = Supervisor { attempt, join, watch, limit, started, reports };
@@ -243,7 +250,7 @@ impl Executor {
         None
     }
 
-    fn unknown(&self, handler: &HandlerName) -> AttemptEnd {
+    fn unknown(&self, handler: &HandlerName) -> End {
         let names = self.names();
         let names: Vec<&str> = names.iter().map(HandlerName::as_str).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -251,6 +258,7 @@ impl Executor {
             FailureCode::UnknownHandler,
             format!("no handler {handler} on this node; available: {known}"),
         ))
+        .into()
     }
 }
 
@@ -277,7 +285,7 @@ fn renewed(
     spare: &mut Option<Arc<Attempt>>,
     order: Order,
     quiet_until: Option<Instant>,
-    reports: &mpsc::Sender<Report>,
+    fresh: impl FnOnce(Order) -> Attempt,
 ) -> Arc<Attempt> {
     let reused = match spare.take() {
         Some(mut attempt) => match Arc::get_mut(&mut attempt) {
@@ -286,31 +294,7 @@ fn renewed(
         },
         None => Err(order),
     };
-    let attempt =
-        reused.unwrap_or_else(|order| Arc::new(Attempt::new(order, quiet_until, reports.clone())));
+    let attempt = reused.unwrap_or_else(|order| Arc::new(fresh(order)));
     *spare = Some(Arc::clone(&attempt));
     attempt
-}
-
-/// The end of an attempt whose handler returned `outcome`.
-fn end_of(outcome: Outcome) -> AttemptEnd {
-    match outcome {
-        Ok(output) => checked(output),
-        Err(error) => AttemptEnd::Failed(error.into()),
-    }
-}
-
-fn checked(output: Bytes) -> AttemptEnd {
-    if output.len() <= INLINE_BYTES {
-        return AttemptEnd::Output(Payload::Inline(output));
-    }
-    AttemptEnd::Failed(TaskFailure::new(
-        FailureCode::OutputTooLarge,
-        format!("the output is {} bytes; the limit is {INLINE_BYTES} bytes", output.len()),
-    ))
-}
-
-/// A failure of this node; an attempt elsewhere may succeed.
-fn failed(message: impl Into<String>) -> AttemptEnd {
-    AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, message))
 }

@@ -1,7 +1,8 @@
-//! The handler trait, and closures as handlers.
+//! The handler traits, and closures as handlers.
 //!
-//! Absent on purpose: typed inputs and outputs. A handler takes bytes and returns bytes; the name
-//! of the handler defines their format.
+//! A [`Handler`] takes bytes and returns bytes. A [`FileHandler`] takes and returns files of any size,
+//! as streams or as paths. Absent on purpose: typed inputs and outputs. The name of the handler
+//! defines their format.
 
 use std::fmt;
 
@@ -12,6 +13,9 @@ use crate::context::TaskContext;
 mod description;
 mod error;
 mod failure;
+mod file;
+mod input;
+mod output;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +23,11 @@ pub use self::{
     description::{Description, ParamKind, ParamSpec},
     error::HandlerError,
     failure::{Failure, OrFail},
+    file::{FileHandler, FileHandlerFn, file_handler},
+    input::{Input, InputReader},
+    output::{Output, OutputWriter},
 };
+pub(crate) use self::{input::in_memory, output::OutputKind};
 
 /// The code that executes one kind of task.
 ///
@@ -85,8 +93,8 @@ pub trait Handler: Send + Sync + 'static {
         Description::default()
     }
 
-    /// Executes one attempt and returns its output, at most
-    /// [`INLINE_BYTES`](meshwork_core::limits::INLINE_BYTES).
+    /// Executes one attempt and returns its output. The input is in memory as a whole; a larger one
+    /// than [`HANDLER_INPUT`](crate::limits::HANDLER_INPUT) fails the attempt before it gets here.
     ///
     /// # Errors
     ///

@@ -1,9 +1,11 @@
 //! Handlers of a Meshwork node: how they are written, registered and run.
 //!
-//! A [`Handler`] is the code behind one name, `family/operation`. A [`Registry`] collects handlers;
-//! the node's driver owns an [`Executor`], which starts attempts and reports their ends as
-//! [`Report`]s. [`text`] and [`debug`] hold the handlers that come with Meshwork; [`manual`] holds
-//! handlers whose attempts are completed from outside.
+//! A [`Handler`] is the code behind one name, `family/operation`; it takes bytes and returns bytes. A
+//! [`FileHandler`] takes and returns files of any size. A [`Registry`] collects handlers; the node's
+//! driver owns an [`Executor`], which starts attempts and reports their ends as [`Report`]s.
+//! [`Files`] has the blobs and the work folders of a node's attempts. [`text`] and [`debug`] hold the
+//! handlers that come with Meshwork; [`manual`] holds handlers whose attempts are completed from
+//! outside.
 //!
 //! ```text
 //!  driver ── start, stop ──► Executor ── in place: instant handlers, one poll ──► Some(Ended)
@@ -15,7 +17,7 @@
 //! ```
 //!
 //! Absent on purpose: policies and credit (the engine of `meshwork-core` decides), peers and frames
-//! (`meshwork-net`), files and processes.
+//! (`meshwork-net`), which blobs are kept (the engine), and processes.
 //!
 //! # A handler in a few lines
 //!
@@ -34,6 +36,7 @@
 pub mod context;
 pub mod debug;
 pub mod executor;
+pub mod files;
 pub mod handler;
 pub mod limits;
 pub mod manual;
@@ -48,9 +51,10 @@ pub use bytes::Bytes;
 pub use self::{
     context::TaskContext,
     executor::Executor,
+    files::Files,
     handler::{
-        Description, Failure, Handler, HandlerError, HandlerFn, OrFail, ParamKind, ParamSpec,
-        handler_fn,
+        Description, Failure, FileHandler, FileHandlerFn, Handler, HandlerError, HandlerFn, Input,
+        InputReader, OrFail, Output, OutputWriter, ParamKind, ParamSpec, file_handler, handler_fn,
     },
     manual::{CompleteError, ManualAttempt, ManualDesk, ManualHandler},
     registry::{RegisterError, Registry},

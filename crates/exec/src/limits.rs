@@ -36,6 +36,9 @@ pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 pub const SLEEP_STEP: Duration = Duration::from_millis(250);
 /// Maximum input in bytes that a text handler processes in place: some tens of microseconds.
 pub const INSTANT_TEXT: usize = 4 * 1024;
+/// Maximum size in bytes of an input that a handler gets in memory: 64 such attempts at once take
+/// 1 GiB. Handlers of larger inputs read a stream or a path.
+pub const HANDLER_INPUT: u64 = 16 * 1024 * 1024;
 /// Words that a text handler reads between two checks for cancellation.
 pub const CHECK_WORDS: usize = 4_096;
 /// Bytes that a text handler hashes between two checks for cancellation.

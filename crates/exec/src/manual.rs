@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 use crate::{
     context::TaskContext,
     handler::{Description, Failure, Handler, HandlerError},
-    registry::erased::Outcome,
 };
 
 mod error;
@@ -30,7 +29,7 @@ mod table;
 mod tests;
 
 pub use self::error::CompleteError;
-use self::table::{Table, Waiting};
+use self::table::{Answer, Table, Waiting};
 
 /// The desk where manual attempts wait until the program completes them. Cheap to clone; all
 /// clones are the same desk.
@@ -51,7 +50,7 @@ use self::table::{Table, Waiting};
 /// registry.register(desk.handler("review/translate".parse()?))?;
 ///
 /// # let (reports, mut from_executor) = tokio::sync::mpsc::channel(64);
-/// # let mut executor = Executor::new(registry, 1, reports)?;
+/// # let mut executor = Executor::new(registry, 1, reports, None)?;
 /// # let work = Assignment {
 /// #     epoch: Epoch { boot: 1, number: 1 },
 /// #     task: TaskId::new(),
@@ -148,7 +147,7 @@ impl ManualDesk {
         &self,
         task: TaskId,
         owner: Option<PeerId>,
-        result: Outcome,
+        result: Answer,
     ) -> Result<(), CompleteError> {
         if let Ok(output) = &result
             && output.len() > INLINE_BYTES

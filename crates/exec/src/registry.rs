@@ -6,7 +6,7 @@ use meshwork_core::HandlerName;
 
 use crate::{
     debug,
-    handler::{Description, Handler},
+    handler::{Description, FileHandler, Handler},
     limits, text,
 };
 
@@ -105,15 +105,36 @@ impl Registry {
     ///
     /// The name is malformed or registered already, or the registry is full.
     pub fn register(&mut self, handler: impl Handler) -> Result<(), RegisterError> {
-        let name: HandlerName = handler.name().parse()?;
+        let (name, description) = (handler.name().parse()?, handler.describe());
+        self.insert(name, description, erased::erase(handler))
+    }
+
+    /// Registers a handler of files under its [name](FileHandler::name).
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_file_handler(
+        &mut self,
+        handler: impl FileHandler,
+    ) -> Result<(), RegisterError> {
+        let (name, description) = (handler.name().parse()?, handler.describe());
+        self.insert(name, description, erased::erase_file_handler(handler))
+    }
+
+    fn insert(
+        &mut self,
+        name: HandlerName,
+        description: Description,
+        handler: Arc<dyn Erased>,
+    ) -> Result<(), RegisterError> {
         if self.handlers.contains_key(&name) {
             return Err(RegisterError::Duplicate { name });
         }
         if self.handlers.len() >= limits::HANDLERS {
             return Err(RegisterError::TooMany);
         }
-        let description = Arc::new(handler.describe());
-        let handler = erased::erase(handler);
+        let description = Arc::new(description);
         self.handlers.insert(name, Registered { handler, description });
         Ok(())
     }

@@ -6,11 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use meshwork_core::{Assignment, AttemptEnd, Epoch, PeerId, TaskFailure, TaskId, engine::RunId};
+use meshwork_core::{
+    Assignment, AttemptEnd, Epoch, Payload, PeerId, TaskFailure, TaskId, engine::RunId,
+};
 use tokio::sync::mpsc;
 
 use crate::{
-    Ended, Executor, Handler, Registry, Report, TaskContext,
+    Ended, Executor, Files, Handler, Registry, Report, TaskContext,
     context::attempt::{Attempt, Order},
 };
 
@@ -18,7 +20,7 @@ pub(crate) fn owner() -> PeerId {
     "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN".parse().unwrap()
 }
 
-pub(crate) fn work(handler: &str, input: impl Into<Bytes>) -> Assignment {
+pub(crate) fn work(handler: &str, input: impl Into<Payload>) -> Assignment {
     Assignment {
         epoch: Epoch { boot: 1, number: 1 },
         task: TaskId::from_bytes([7; 16]),
@@ -49,7 +51,7 @@ pub(crate) fn attempt(params: &[(&str, &str)]) -> (Arc<Attempt>, mpsc::Receiver<
         params: owned(params),
         deadline: None,
     };
-    (Arc::new(Attempt::new(order, None, sender)), receiver)
+    (Arc::new(Attempt::new(order, None, sender, None)), receiver)
 }
 
 pub(crate) fn context(params: &[(&str, &str)]) -> TaskContext {
@@ -69,10 +71,21 @@ pub(crate) fn failure(end: AttemptEnd) -> TaskFailure {
 #[track_caller]
 pub(crate) fn output(end: AttemptEnd) -> Bytes {
     match end {
-        AttemptEnd::Output(output) => output,
-        other @ (AttemptEnd::Failed(_) | AttemptEnd::Cancelled) => {
+        AttemptEnd::Output(Payload::Inline(output)) => output,
+        other @ (AttemptEnd::Output(Payload::Blob(_))
+        | AttemptEnd::Failed(_)
+        | AttemptEnd::Cancelled) => {
             panic!("not an output: {other:?}")
         }
+    }
+}
+
+/// The run, the fraction and the message of a progress report.
+#[track_caller]
+pub(crate) fn progress(report: Report) -> (RunId, f32, String) {
+    match report {
+        Report::Progress { run, fraction, message } => (run, fraction, message),
+        Report::Ended(ended) => panic!("not a progress: {ended:?}"),
     }
 }
 
@@ -85,8 +98,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(registry: Registry, threads: usize) -> Self {
+        Self::with_files(registry, threads, None)
+    }
+
+    pub(crate) fn with_files(registry: Registry, threads: usize, files: Option<Files>) -> Self {
         let (sender, reports) = mpsc::channel(16);
-        let executor = Executor::new(registry, threads, sender).unwrap();
+        let executor = Executor::new(registry, threads, sender, files).unwrap();
         Self { executor, reports, runs: 0 }
     }
 
@@ -110,7 +127,7 @@ impl Rig {
     #[track_caller]
     pub(crate) fn start(&mut self, work: Assignment) -> RunId {
         let (run, ended) = self.start_any(work);
-        assert_eq!(ended, None);
+        assert!(ended.is_none(), "{ended:?}");
         run
     }
 
@@ -122,14 +139,24 @@ impl Rig {
         }
     }
 
+    /// Runs an attempt that does not end in place, and returns its end with its blobs.
+    pub(crate) async fn ended(&mut self, work: Assignment) -> Ended {
+        let run = self.start(work);
+        self.ended_of(run).await
+    }
+
     /// The end of `run`. Skips progress; any other report fails the test.
     pub(crate) async fn end_of(&mut self, run: RunId) -> AttemptEnd {
+        self.ended_of(run).await.end
+    }
+
+    pub(crate) async fn ended_of(&mut self, run: RunId) -> Ended {
         loop {
             match self.reports.recv().await.expect("the executor still runs") {
                 Report::Progress { .. } => {}
                 Report::Ended(ended) => {
                     assert_eq!(ended.run, run);
-                    return ended.end;
+                    return ended;
                 }
             }
         }

@@ -47,7 +47,7 @@ use crate::{
     context::TaskContext,
     handler::{Description, Failure, Handler, HandlerError, ParamKind, ParamSpec},
     limits::{COUNTED, INSTANT_TEXT},
-    registry::{RegisterError, Registry, erased::Outcome},
+    registry::{RegisterError, Registry},
 };
 
 mod case;
@@ -171,6 +171,8 @@ struct TextHandler {
     params: &'static [ParamSpec],
     run: Operation,
 }
+
+type Outcome = Result<Bytes, HandlerError>;
 
 type Operation = fn(&TaskContext, &[u8]) -> Outcome;
 

@@ -7,7 +7,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
-use crate::report::Report;
+use crate::{
+    files::{Files, work::Work},
+    report::Report,
+};
 
 /// The parameters of one attempt. They do not change while it runs.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ pub(crate) struct Attempt {
     /// Cancelled when the attempt is stopped.
     stop: CancellationToken,
     progress: Progress,
+    /// When the handler had returned and its output went to the store; unset for small outputs.
+    collecting: OnceLock<Instant>,
+    files: Option<Files>,
+    work: Work,
 }
 
 impl Attempt {
@@ -50,15 +57,23 @@ impl Attempt {
         order: Order,
         quiet_until: Option<Instant>,
         reports: mpsc::Sender<Report>,
+        files: Option<Files>,
     ) -> Self {
-        let progress = Progress::new(reports, quiet_until);
-        Self { order, verdict: OnceLock::new(), stop: CancellationToken::new(), progress }
+        Self {
+            order,
+            verdict: OnceLock::new(),
+            stop: CancellationToken::new(),
+            progress: Progress::new(reports, quiet_until),
+            collecting: OnceLock::new(),
+            files,
+            work: Work::default(),
+        }
     }
 
-    /// Reuses an attempt that ended without being stopped, so that an attempt that runs in place
-    /// allocates nothing. Returns the order if the attempt was stopped.
+    /// Reuses an attempt that ended without being stopped, and without a folder, so that an attempt that runs in place
+    /// allocates nothing. Returns the order if it cannot be reused.
     pub(crate) fn renew(&mut self, order: Order, quiet_until: Option<Instant>) -> Option<Order> {
-        if self.is_stopped() {
+        if self.is_stopped() || self.work.is_used() {
             return Some(order);
         }
         self.order = order;
@@ -81,6 +96,32 @@ impl Attempt {
             Verdict::Stopped(_) => self.stop.cancel(),
             Verdict::Finished => {}
         }
+    }
+
+    /// Records that the handler returned, and that its output goes to the store now. The time limit
+    /// of the attempt holds no longer; it can still be stopped.
+    pub(crate) fn note_collecting(&self) {
+        self.collecting.get_or_init(Instant::now);
+    }
+
+    /// When the handler had returned, if its output goes or went to the store.
+    pub(crate) fn collecting_since(&self) -> Option<Instant> {
+        self.collecting.get().copied()
+    }
+
+    /// The files of this node, if it has any.
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.files.as_ref()
+    }
+
+    /// The attempt's folder.
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Whether the handler has returned, or was told to stop.
+    pub(crate) fn is_over(&self) -> bool {
+        self.verdict.get().is_some()
     }
 
     /// Why the attempt was stopped; `None` if it runs, or if its handler returned first.

@@ -13,7 +13,7 @@ use super::progress::{Due, Offered, Progress, Step, Throttle};
 use crate::{
     HandlerError, ParamKind, ParamSpec, Report, TaskContext,
     limits::PROGRESS_INTERVAL,
-    testing::{attempt, context},
+    testing::{attempt, context, progress},
 };
 
 fn why(error: HandlerError) -> String {
@@ -95,11 +95,7 @@ fn first_report_is_sent_at_once_and_none_after_the_end() {
     let (attempt, mut reports) = attempt(&[]);
     let cx = TaskContext::new(attempt.clone());
     cx.progress(0.25, "a quarter");
-    let message = "a quarter".to_owned();
-    assert_eq!(
-        reports.try_recv().unwrap(),
-        Report::Progress { run: RunId(1), fraction: 0.25, message }
-    );
+    assert_eq!(progress(reports.try_recv().unwrap()), (RunId(1), 0.25, "a quarter".to_owned()));
     attempt.close_progress();
     cx.progress(1.0, "all");
     assert!(reports.try_recv().is_err());

@@ -91,7 +91,7 @@ async fn long_sleep_reports_progress() {
     assert_eq!(of, run);
     assert!((0.83..0.84).contains(&fraction), "{fraction}");
     assert_eq!(message, "slept 0.2 s of 0.3 s");
-    assert_eq!(rig.end_of(run).await, AttemptEnd::Output(Bytes::new()));
+    assert_eq!(rig.end_of(run).await, AttemptEnd::Output(Bytes::new().into()));
 }
 
 #[tokio::test]

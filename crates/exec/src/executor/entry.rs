@@ -7,10 +7,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use meshwork_core::AttemptEnd;
+use meshwork_core::Payload;
 
-use super::{end_of, panics::panicked};
+use super::{end::End, panics::panicked};
 use crate::{
     context::TaskContext,
     registry::erased::{Erased, Run, no_run},
@@ -24,7 +23,7 @@ pub(super) struct Entry {
 
 /// The result of the single poll in place.
 pub(super) enum Polled {
-    Ended(AttemptEnd),
+    Ended(End),
     Pending,
 }
 
@@ -33,13 +32,15 @@ impl Entry {
         Self { handler, run: no_run() }
     }
 
-    /// Calls [`Handler::is_instant`](crate::Handler::is_instant) and catches its panics.
-    pub(super) fn is_instant(&self, input_len: usize) -> Result<bool, AttemptEnd> {
-        catch_unwind(AssertUnwindSafe(|| self.handler.is_instant(input_len)))
-            .map_err(|payload| panicked(payload.as_ref()))
+    /// Calls [`Handler::is_instant`](crate::Handler::is_instant) and catches its panics. A run on a
+    /// blob is never instant.
+    pub(super) fn is_instant(&self, input: &Payload) -> Result<bool, End> {
+        let Payload::Inline(bytes) = input else { return Ok(false) };
+        catch_unwind(AssertUnwindSafe(|| self.handler.is_instant(bytes.len())))
+            .map_err(|payload| panicked(payload.as_ref()).into())
     }
 
-    pub(super) fn prepare(&mut self, cx: TaskContext, input: Bytes) {
+    pub(super) fn prepare(&mut self, cx: TaskContext, input: Payload) {
         Arc::clone(&self.handler).prepare(cx, input, &mut self.run);
     }
 
@@ -49,9 +50,9 @@ impl Entry {
         let mut context = Context::from_waker(Waker::noop());
         // Unwind safe: a run that panicked is never polled again.
         match catch_unwind(AssertUnwindSafe(|| self.run.poll(&mut context))) {
-            Ok(Poll::Ready(outcome)) => Polled::Ended(end_of(outcome)),
+            Ok(Poll::Ready(outcome)) => Polled::Ended(End::of(outcome)),
             Ok(Poll::Pending) => Polled::Pending,
-            Err(payload) => Polled::Ended(panicked(payload.as_ref())),
+            Err(payload) => Polled::Ended(panicked(payload.as_ref()).into()),
         }
     }
 

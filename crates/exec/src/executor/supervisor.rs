@@ -13,12 +13,12 @@ use tokio::{
     time,
 };
 
-use super::{end_of, panics::panicked, watch::Watch};
+use super::{end::End, panics::panicked, watch::Watch};
 use crate::{
     context::attempt::{Attempt, Cause},
     limits::STOP_GRACE,
     registry::erased::Outcome,
-    report::{Ended, Report},
+    report::Report,
 };
 
 type Joined = Result<Outcome, JoinError>;
@@ -38,13 +38,13 @@ impl Supervisor {
         let end = self.end().await;
         self.attempt.close_progress();
         let run = self.attempt.order().run;
-        let ended = Ended { run, end, took: self.started.elapsed() };
+        let ended = end.ended(run, Some(&self.attempt), self.started);
         if self.reports.send(Report::Ended(ended)).await.is_err() {
             tracing::debug!(run = run.0, "an attempt ended after the driver stopped");
         }
     }
 
-    async fn end(&mut self) -> AttemptEnd {
+    async fn end(&mut self) -> End {
         if let Some(joined) = self.undisturbed().await {
             return match self.attempt.cause() {
                 None => joined_end(joined),
@@ -69,7 +69,7 @@ impl Supervisor {
             biased;
             joined = &mut self.join => Some(joined),
             () = self.attempt.stopped() => None,
-            () = elapsed(self.limit) => {
+            () = time_limit(self.limit, &self.attempt) => {
                 self.attempt.stop(Cause::TimedOut);
                 None
             }
@@ -77,31 +77,36 @@ impl Supervisor {
         }
     }
 
-    fn stopped_end(&self, cause: Cause) -> AttemptEnd {
+    fn stopped_end(&self, cause: Cause) -> End {
         let limit = self.limit.unwrap_or_default();
         let (code, message) = match cause {
-            Cause::Cancelled => return AttemptEnd::Cancelled,
+            Cause::Cancelled => return AttemptEnd::Cancelled.into(),
             Cause::TimedOut => (FailureCode::TimedOut, format!("not finished within {limit:?}")),
             Cause::Shutdown => (FailureCode::Lost, "the worker is shutting down".to_owned()),
         };
-        AttemptEnd::Failed(TaskFailure::new(code, message))
+        AttemptEnd::Failed(TaskFailure::new(code, message)).into()
     }
 }
 
-async fn elapsed(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => time::sleep(limit).await,
-        None => future::pending().await,
+/// Completes when the handler runs for longer than `limit`.
+async fn time_limit(limit: Option<Duration>, attempt: &Attempt) {
+    if let Some(limit) = limit {
+        time::sleep(limit).await;
+        if attempt.collecting_since().is_none() {
+            return;
+        }
     }
+    future::pending().await
 }
 
-fn joined_end(joined: Joined) -> AttemptEnd {
+fn joined_end(joined: Joined) -> End {
     match joined.map_err(JoinError::try_into_panic) {
-        Ok(outcome) => end_of(outcome),
-        Err(Ok(payload)) => panicked(payload.as_ref()),
+        Ok(outcome) => End::of(outcome),
+        Err(Ok(payload)) => panicked(payload.as_ref()).into(),
         // A run that was not stopped is dropped only when its runtime shuts down.
         Err(Err(_)) => {
             AttemptEnd::Failed(TaskFailure::new(FailureCode::Lost, "the worker is shutting down"))
+                .into()
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Executor;
 use crate::{
     Failure, Handler, HandlerError, Registry, Report, TaskContext, handler_fn,
-    testing::{Rig, failure, output, owner, work},
+    testing::{self, Rig, failure, output, owner, work},
 };
 
 mod blocking;
@@ -138,7 +138,7 @@ async fn oversized_output_fails_the_attempt() {
     assert_eq!(output(rig.run(work("test/fill", "0")).await).len(), INLINE_BYTES);
     let on_pool = failure(rig.run(work("test/fill", "1")).await);
     assert_eq!(on_pool.code, FailureCode::OutputTooLarge);
-    assert!(on_pool.message.contains("1048577"), "{on_pool}");
+    assert!(on_pool.message.contains("1048576 bytes"), "{on_pool}");
 
     let mut rig = Rig::of(Instant(|_| Ok(vec![0; INLINE_BYTES + 1].into())));
     let in_place = failure(rig.in_place(work("test/instant", "")));
@@ -170,8 +170,7 @@ async fn pending_instant_handler_continues_on_the_pool() {
     for expected in 1..=2 {
         let run = rig.start(work("test/pending", "kept"));
         let progress = rig.reports.recv().await.unwrap();
-        let message = "in place".to_owned();
-        assert_eq!(progress, Report::Progress { run, fraction: 0.5, message });
+        assert_eq!(testing::progress(progress), (run, 0.5, "in place".to_owned()));
         assert_eq!(output(rig.end_of(run).await), "kept");
         assert_eq!(starts.load(Ordering::SeqCst), expected);
     }
@@ -256,9 +255,9 @@ async fn every_end_arrives_through_a_full_channel() {
         Ok(input)
     };
     registry.register(handler_fn("test/busy", busy)).unwrap();
-    let mut executor = Executor::new(registry, 2, sender).unwrap();
+    let mut executor = Executor::new(registry, 2, sender, None).unwrap();
     for run in 0..20 {
-        assert_eq!(executor.start(RunId(run), owner(), work("test/busy", "")), None);
+        assert!(executor.start(RunId(run), owner(), work("test/busy", "")).is_none());
     }
     let mut ended = Vec::new();
     while ended.len() < 20 {

@@ -41,12 +41,22 @@ pub enum HandlerError {
     /// The input is not UTF-8 text. Counts as bad input.
     #[error("the input is not UTF-8 text: invalid from byte {} on", .0.valid_up_to())]
     NotText(#[source] Utf8Error),
-    /// The output would exceed [`INLINE_BYTES`].
+    /// The input is larger than the handler reads into memory. Permanent.
+    #[error(
+        "the input has {size} bytes; this handler reads its input into memory, at most {limit} bytes"
+    )]
+    InputTooLarge {
+        /// Size of the input in bytes.
+        size: u64,
+        /// Maximum size in bytes.
+        limit: u64,
+    },
+    /// The output would exceed [`INLINE_BYTES`], and the node has no store for it.
     #[error("the output exceeds the limit of {INLINE_BYTES} bytes")]
     OutputTooLarge,
     /// An I/O operation failed. Counts as a temporary failure.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The handler returned early because the attempt was stopped.
     #[error("stopped before it finished")]
     Stopped,
@@ -76,6 +86,13 @@ impl HandlerError {
         Self::BadInput { message: message.into() }
     }
 
+    /// The handler wrote to its input, which other tasks may share. Permanent.
+    pub(crate) fn wrote_input() -> Self {
+        Self::permanent(
+            "the handler wrote to its input, which it must only read; its output is dropped",
+        )
+    }
+
     /// The same error with the task's own exit code, with which `meshwork run` exits.
     ///
     /// Without effect on errors other than [`Failed`](Self::Failed) and
@@ -99,6 +116,7 @@ impl HandlerError {
             Self::BadParameter { .. }
             | Self::BadInput { .. }
             | Self::NotText(_)
+            | Self::InputTooLarge { .. }
             | Self::OutputTooLarge
             | Self::Io(_)
             | Self::Stopped => None,
@@ -117,8 +135,22 @@ impl HandlerError {
             Self::Permanent { .. } => FailureCode::Permanent,
             Self::BadParameter { .. } => FailureCode::BadParameter,
             Self::BadInput { .. } | Self::NotText(_) => FailureCode::BadInput,
+            Self::InputTooLarge { .. } => FailureCode::InputTooLarge,
             Self::OutputTooLarge => FailureCode::OutputTooLarge,
         }
+    }
+}
+
+impl From<io::Error> for HandlerError {
+    /// An error of a handler that passed through [`io::Write`] keeps its meaning.
+    fn from(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(Self::Io)
+    }
+}
+
+impl From<HandlerError> for io::Error {
+    fn from(error: HandlerError) -> Self {
+        if let HandlerError::Io(error) = error { error } else { Self::other(error) }
     }
 }
 

@@ -44,6 +44,7 @@ impl Failure {
             | HandlerError::BadParameter { .. }
             | HandlerError::BadInput { .. }
             | HandlerError::NotText(_)
+            | HandlerError::InputTooLarge { .. }
             | HandlerError::OutputTooLarge => self.0,
         })
     }

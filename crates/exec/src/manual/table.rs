@@ -8,13 +8,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use meshwork_core::{PeerId, TaskId};
 use tokio::sync::oneshot;
 
 use super::CompleteError;
-use crate::{
-    context::TaskContext, handler::HandlerError, limits::MANUAL_ATTEMPTS, registry::erased::Outcome,
-};
+use crate::{context::TaskContext, handler::HandlerError, limits::MANUAL_ATTEMPTS};
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -29,6 +28,9 @@ struct Entries {
     made: u64,
 }
 
+/// The output or the failure that the program gives.
+pub(super) type Answer = Result<Bytes, HandlerError>;
+
 /// A task id and the number of the entry. The number distinguishes owners that use the same task
 /// id, and an attempt from a later one.
 type Key = (TaskId, u64);
@@ -36,7 +38,7 @@ type Key = (TaskId, u64);
 #[derive(Debug)]
 struct Entry {
     cx: TaskContext,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<Answer>,
 }
 
 impl Table {
@@ -64,7 +66,7 @@ impl Table {
         &self,
         task: TaskId,
         owner: Option<PeerId>,
-    ) -> Result<oneshot::Sender<Outcome>, CompleteError> {
+    ) -> Result<oneshot::Sender<Answer>, CompleteError> {
         let mut entries = self.entries();
         // An attempt that was signalled to stop counts as ended, even if it still runs.
         let mut candidates = entries.of_task(task).filter(|(_, entry)| {
@@ -104,13 +106,13 @@ impl Entries {
 #[derive(Debug)]
 pub(super) struct Waiting {
     key: Key,
-    answer: oneshot::Receiver<Outcome>,
+    answer: oneshot::Receiver<Answer>,
     table: Arc<Table>,
 }
 
 impl Waiting {
     /// Waits for the outcome of the attempt. Await it once.
-    pub(super) async fn answered(&mut self) -> Outcome {
+    pub(super) async fn answered(&mut self) -> Answer {
         match (&mut self.answer).await {
             Ok(outcome) => outcome,
             Err(_) => Err(HandlerError::failed("a later attempt of the task took its place")),

@@ -40,7 +40,7 @@ fn attempt(owner: PeerId, task: TaskId, number: u32) -> (Arc<Attempt>, TaskConte
     let (reports, _) = mpsc::channel(1);
     let params = BTreeMap::new();
     let order = Order { run: RunId(1), task, number, owner, params, deadline: None };
-    let attempt = Arc::new(Attempt::new(order, None, reports));
+    let attempt = Arc::new(Attempt::new(order, None, reports, None));
     (Arc::clone(&attempt), TaskContext::new(attempt))
 }
 
@@ -71,7 +71,7 @@ async fn manual_attempt_is_notified_and_waits_for_its_output() {
         owner: owner(),
         handler: work.handler,
         params: work.params,
-        input: work.input,
+        input: work.input.inline().unwrap().clone(),
     };
     assert_eq!(notice, expected);
     desk.complete(notice.task, Ok("good day".into())).unwrap();

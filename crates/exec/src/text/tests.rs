@@ -8,13 +8,13 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
 use super::{
-    CountedWord, HANDLERS, Stats, TextHandler, TopWords, WordCount, count_each_word, count_words,
+    CountedWord, HANDLERS, Outcome, Stats, TextHandler, TopWords, WordCount, count_each_word,
+    count_words,
 };
 use crate::{
     Handler, HandlerError, Registry, TaskContext,
     context::attempt::Cause,
     limits::{CHECK_BYTES, INSTANT_TEXT},
-    registry::erased::Outcome,
     testing::{Rig, attempt, context, failure, output, with, work},
 };
 

@@ -1,0 +1,127 @@
+//! From the output of a handler to the payload of a result, and the blobs that go with it.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use meshwork_blob::{Draft, Ready, WriteError};
+use meshwork_core::{BlobForm, BlobRef, limits::INLINE_BYTES};
+
+use super::{Files, copy};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, Output, OutputKind},
+};
+
+/// The output of a successful attempt.
+#[derive(Debug)]
+pub(crate) enum Product {
+    Inline(Bytes),
+    /// Boxed, because small outputs are many and large ones are few.
+    Stored(Box<Collected>),
+}
+
+/// An output in the store.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) output: BlobRef,
+    /// All blobs of it: complete, but not published.
+    pub(crate) blobs: Vec<Ready>,
+}
+
+impl Product {
+    fn file(blob: Ready, executable: bool) -> Self {
+        let (hash, size) = (blob.hash(), blob.size());
+        let output = BlobRef { hash, size, form: BlobForm::File { executable } };
+        Self::Stored(Box::new(Collected { output, blobs: vec![blob] }))
+    }
+}
+
+/// Stores what is too large for a result. Blocks on the disk.
+///
+/// # Errors
+///
+/// The node has no store for it, the output is not in the attempt's folder, or the disk failed.
+pub(crate) fn collect(cx: &TaskContext, output: Output) -> Result<Product, HandlerError> {
+    match output.0 {
+        OutputKind::Bytes(bytes) if bytes.len() <= INLINE_BYTES => Ok(Product::Inline(bytes)),
+        OutputKind::Bytes(bytes) => {
+            let mut draft = draft(cx.files().ok_or(HandlerError::OutputTooLarge)?)?;
+            copy(cx, &mut &*bytes, &mut draft)?;
+            Ok(Product::file(finished(draft)?, false))
+        }
+        OutputKind::Stored(blob) => Ok(Product::file(blob, false)),
+        OutputKind::File(path) => {
+            let (file, facts) = opened(cx, &path)?;
+            collect_file(cx, file, &facts)
+        }
+    }
+}
+
+pub(crate) fn draft(files: &Files) -> Result<Draft, HandlerError> {
+    files.store().draft().map_err(not_stored)
+}
+
+pub(crate) fn finished(draft: Draft) -> Result<Ready, HandlerError> {
+    draft.finish().map_err(not_stored)
+}
+
+/// A fault of this node's disk; an attempt elsewhere may succeed.
+pub(crate) fn not_stored(error: WriteError) -> HandlerError {
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    HandlerError::failed(format!("cannot store the output: {error}{}", cause.unwrap_or_default()))
+}
+
+fn collect_file(
+    cx: &TaskContext,
+    mut file: File,
+    facts: &Metadata,
+) -> Result<Product, HandlerError> {
+    let executable = facts.permissions().mode() & 0o100 != 0;
+    if !executable && facts.len() <= INLINE_BYTES as u64 {
+        let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
+        // It may grow while it is read.
+        (&mut file).take(INLINE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() <= INLINE_BYTES {
+            return Ok(Product::Inline(bytes.into()));
+        }
+        return Err(HandlerError::failed("the output file grew while it was read"));
+    }
+    let mut draft = draft(cx.files().ok_or(HandlerError::OutputTooLarge)?)?;
+    copy(cx, &mut file, &mut draft)?;
+    Ok(Product::file(finished(draft)?, executable))
+}
+
+/// Opens an output file, which must lie in the attempt's folder.
+fn opened(cx: &TaskContext, path: &Path) -> Result<(File, Metadata), HandlerError> {
+    let path = inside(cx, path)?;
+    let missing = |error| HandlerError::failed(format!("output {}: {error}", path.display()));
+    let facts = fs::symlink_metadata(&path).map_err(missing)?;
+    if !facts.is_file() {
+        return Err(HandlerError::permanent(format!("output {}: not a file", path.display())));
+    }
+    let file = File::open(&path).map_err(missing)?;
+    Ok((file, facts))
+}
+
+/// The path with its parents resolved, if it lies in the attempt's folder.
+fn inside(cx: &TaskContext, path: &Path) -> Result<PathBuf, HandlerError> {
+    let shown = path.display();
+    let outside =
+        || HandlerError::permanent(format!("output {shown}: not in the attempt's work folder"));
+    let folder = cx.work().folder().ok_or_else(outside)?;
+    let full = folder.join("work").join(path);
+    let (Some(parent), Some(name)) = (full.parent(), full.file_name()) else {
+        return Err(outside());
+    };
+    let missing = |error| HandlerError::failed(format!("output {shown}: {error}"));
+    let parent = fs::canonicalize(parent).map_err(missing)?;
+    if !parent.starts_with(fs::canonicalize(&folder)?) {
+        return Err(outside());
+    }
+    Ok(parent.join(name))
+}
