@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -55,6 +55,9 @@ struct Shared {
     /// The partial blobs that are open.
     claims: Mutex<HashSet<BlobHash>>,
     next: AtomicU64,
+    /// Blobs whose files were found damaged or gone.
+    lost: Mutex<Vec<BlobHash>>,
+    has_lost: AtomicBool,
 }
 
 impl Shared {
@@ -157,7 +160,9 @@ impl Store {
     fn of(dir: &Path, life: Life, files: HashMap<BlobHash, Stored>) -> Self {
         let (files, next) = (Mutex::new(files), AtomicU64::new(1));
         let (dir, claims) = (dir.to_owned(), Mutex::default());
-        Self { shared: Arc::new(Shared { dir, life, files, claims, next }) }
+        let (lost, has_lost) = (Mutex::default(), AtomicBool::new(false));
+        let shared = Shared { dir, life, files, claims, next, lost, has_lost };
+        Self { shared: Arc::new(shared) }
     }
 
     /// All blobs with their sizes.
@@ -220,6 +225,10 @@ impl Store {
     ///
     /// The store does not have it, its file has another size, or the disk failed.
     pub fn get(&self, hash: &BlobHash) -> Result<Blob, ReadError> {
+        self.noted(self.find(hash))
+    }
+
+    fn find(&self, hash: &BlobHash) -> Result<Blob, ReadError> {
         let hash = *hash;
         let stored = self.files().get(&hash).copied().ok_or(ReadError::Missing { hash })?;
         let path = self.path(&hash);
@@ -249,7 +258,7 @@ impl Store {
         if self.files().get(hash).is_some_and(|stored| stored.is_verified) {
             return Ok(blob);
         }
-        blob.verify()?;
+        self.noted(blob.verify())?;
         if let Some(stored) = self.files().get_mut(hash) {
             stored.is_verified = true;
         }
@@ -263,6 +272,10 @@ impl Store {
     ///
     /// The outboard is missing, or the disk failed.
     pub fn outboard(&self, hash: &BlobHash, size: u64) -> Result<Option<File>, ReadError> {
+        self.noted(self.find_outboard(hash, size))
+    }
+
+    fn find_outboard(&self, hash: &BlobHash, size: u64) -> Result<Option<File>, ReadError> {
         let expected = crate::hasher::outboard_size(size);
         if expected == 0 {
             return Ok(None);
@@ -313,6 +326,33 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// A handler may have written to the file of this blob: its hash is verified before it is used
+    /// again.
+    pub fn doubt(&self, hash: &BlobHash) {
+        if let Some(stored) = self.files().get_mut(hash) {
+            stored.is_verified = false;
+        }
+    }
+
+    /// The blobs whose files were found damaged or gone since the last call. Costs nothing if there
+    /// are none.
+    pub fn take_lost(&self) -> Vec<BlobHash> {
+        if !self.shared.has_lost.swap(false, Ordering::Acquire) {
+            return Vec::new();
+        }
+        // Each change is one call of the vector.
+        std::mem::take(&mut *self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes a blob that cannot be read, if its bytes are lost.
+    fn noted<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
+        if let Err(ReadError::Damaged { hash, .. }) = &read {
+            self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).push(*hash);
+            self.shared.has_lost.store(true, Ordering::Release);
+        }
+        read
     }
 
     /// The directory of the store.

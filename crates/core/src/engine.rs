@@ -116,6 +116,10 @@ impl Engine {
             Input::Watch { id, token } => owner.store.on_watch(cx, id, token),
             Input::Unwatch { id, token } => owner.store.on_unwatch(id, token),
             Input::Finished { run, end, took } => worker.on_finished(cx, run, end, took),
+            Input::Collected { run, blobs, output, took } => {
+                let end = blobs::on_collected(cx, blobs, output);
+                worker.on_finished(cx, run, end, took);
+            }
             Input::Progress { run, fraction, message } => {
                 worker.on_progress(cx.node, run, fraction, message);
             }
@@ -185,6 +189,7 @@ impl Engine {
             | Input::Watch { .. }
             | Input::Unwatch { .. }
             | Input::Finished { .. }
+            | Input::Collected { .. }
             | Input::Progress { .. }
             | Input::Persisted { .. }
             | Input::Archived { .. }

@@ -24,6 +24,10 @@ pub enum FailureCode {
     BadInput,
     /// The input is larger than the handler reads.
     InputTooLarge,
+    /// The owner of the task no longer has its input.
+    InputLost,
+    /// The worker had no space for the output, or for the files of the attempt.
+    NoSpace,
     /// No node that may run the task has this handler.
     UnknownHandler,
     /// The output is larger than a frame carries.
@@ -46,6 +50,8 @@ impl FailureCode {
             Self::BadParameter => "bad_parameter",
             Self::BadInput => "bad_input",
             Self::InputTooLarge => "input_too_large",
+            Self::InputLost => "input_lost",
+            Self::NoSpace => "no_space",
             Self::UnknownHandler => "unknown_handler",
             Self::OutputTooLarge => "output_too_large",
             Self::TimedOut => "timed_out",
@@ -56,13 +62,15 @@ impl FailureCode {
 
     /// The code with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
-        const ALL: [FailureCode; 11] = [
+        const ALL: [FailureCode; 13] = [
             FailureCode::Handler,
             FailureCode::Permanent,
             FailureCode::Panicked,
             FailureCode::BadParameter,
             FailureCode::BadInput,
             FailureCode::InputTooLarge,
+            FailureCode::InputLost,
+            FailureCode::NoSpace,
             FailureCode::UnknownHandler,
             FailureCode::OutputTooLarge,
             FailureCode::TimedOut,
@@ -72,9 +80,14 @@ impl FailureCode {
         ALL.into_iter().find(|code| code.as_str() == name)
     }
 
+    /// Whether the worker is at fault, and not the task: such an attempt does not count.
+    pub fn is_of_worker(self) -> bool {
+        self == Self::NoSpace
+    }
+
     /// Whether another attempt may succeed.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Handler | Self::Panicked | Self::TimedOut | Self::Lost)
+        matches!(self, Self::Handler | Self::Panicked | Self::TimedOut | Self::Lost | Self::NoSpace)
     }
 }
 

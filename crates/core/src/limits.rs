@@ -223,6 +223,8 @@ pub const LOCAL_TURNS: usize = 1_024;
 pub const PLACEMENT_CHOICES: usize = 8;
 /// Rest after a session failed to open or was closed by its worker.
 pub const SESSION_RETRY: Duration = Duration::from_secs(1);
+/// Rest of a worker, and of the task, after a fault of that worker such as a full disk.
+pub const FAULT_REST: Duration = Duration::from_secs(5);
 /// Retry delay that a worker asks of an owner that has reached its limit here.
 pub const BUSY_RETRY: Duration = Duration::from_millis(100);
 /// Retry delay that a node with a full disk asks for; it checks for space as often itself.

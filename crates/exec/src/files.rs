@@ -66,6 +66,13 @@ impl Files {
         Ok(Self { store, work })
     }
 
+    /// As [`open`](Self::open), for a folder that does not exist yet. It is created with the first
+    /// work folder, and whoever owns `store` removes it.
+    pub fn temporary(store: Store, work: impl Into<PathBuf>) -> Self {
+        let work = Arc::new(WorkRoot { path: work.into(), next: AtomicU64::new(1) });
+        Self { store, work }
+    }
+
     /// The store of the node's blobs.
     pub fn store(&self) -> &Store {
         &self.store
@@ -74,6 +81,8 @@ impl Files {
     /// Creates a folder for an attempt.
     fn create_folder(&self) -> io::Result<PathBuf> {
         let number = self.work.next.fetch_add(1, Ordering::Relaxed);
+        let root = &self.work.path;
+        DirBuilder::new().recursive(true).mode(PRIVATE).create(root)?;
         let path = self.work.path.join(number.to_string());
         create_private_dir(&path)?;
         Ok(path)

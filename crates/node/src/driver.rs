@@ -20,8 +20,8 @@ use tokio::{
 };
 
 use self::{
-    alarm::Alarm, call::Call, outside::Outside, seeking::Seeking, stopping::Stopping,
-    waiters::Waiters,
+    alarm::Alarm, call::Call, collecting::Collected, outside::Outside, seeking::Seeking,
+    stopping::Stopping, waiters::Waiters,
 };
 use crate::{
     blobs::Place,
@@ -40,6 +40,7 @@ mod alarm;
 pub(crate) mod answer;
 pub(crate) mod call;
 mod calls;
+mod collecting;
 mod facts;
 pub(crate) mod handle;
 mod outside;
@@ -60,12 +61,15 @@ pub(crate) struct Feeds {
     pub(crate) sessions: mpsc::Receiver<SessionEvent>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) manual: mpsc::Receiver<ManualAttempt>,
+    /// Attempts whose output was published.
+    pub(crate) collected: mpsc::Receiver<Collected>,
 }
 
 impl Feeds {
     fn have_more(&self) -> bool {
-        let Self { entries, calls, facts, sessions, reports, manual } = self;
-        let tasks_are_quiet = sessions.is_empty() && reports.is_empty() && manual.is_empty();
+        let Self { entries, calls, facts, sessions, reports, manual, collected } = self;
+        let attempts_are_quiet = reports.is_empty() && manual.is_empty() && collected.is_empty();
+        let tasks_are_quiet = sessions.is_empty() && attempts_are_quiet;
         let handles_are_quiet = entries.is_empty() && calls.is_empty();
         !(handles_are_quiet && facts.is_empty() && tasks_are_quiet)
     }
@@ -77,6 +81,7 @@ enum Wake {
     /// A volume of the archive is on disk.
     Archived(u64),
     Report(Report),
+    Collected(Collected),
     Fact(NetEvent),
     Session(SessionEvent),
     Manual(ManualAttempt),
@@ -125,6 +130,8 @@ pub(crate) struct DriverParts {
     pub(crate) feeds: Feeds,
     pub(crate) journal: Option<Journal>,
     pub(crate) blobs: Arc<Place>,
+    /// The other end of [`Feeds::collected`].
+    pub(crate) collected: mpsc::Sender<Collected>,
     /// Blobs of the journal whose files are gone.
     pub(crate) lost: Vec<BlobHash>,
     pub(crate) durability: Durability,
@@ -140,6 +147,7 @@ impl Driver {
             net,
             journal,
             blobs,
+            collected: parts.collected,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
             waiters: Waiters::default(),
@@ -264,6 +272,7 @@ impl Driver {
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
+            Some(collected) = feeds.collected.recv() => Wake::Collected(collected),
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
             call = feeds.calls.recv(), if !(stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
             Some(entry) = feeds.entries.recv(), if !behind => Wake::Call(entry),
@@ -291,6 +300,7 @@ impl Driver {
             Wake::Committed(seq) => self.feed(Input::Persisted { seq }, now),
             Wake::Archived(first) => self.feed(Input::Archived { first }, now),
             Wake::Report(report) => self.on_report(report, now),
+            Wake::Collected(collected) => self.feed(collected.input(), now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
             Wake::Manual(attempt) => {
@@ -328,6 +338,12 @@ impl Driver {
         for _ in 0..limits::REPORTS {
             let Ok(report) = self.feeds.reports.try_recv() else { break };
             self.on_report(report, now);
+        }
+        while let Ok(collected) = self.feeds.collected.try_recv() {
+            self.feed(collected.input(), now);
+        }
+        for hash in self.outside.blobs.store().take_lost() {
+            self.feed(Input::BlobEvent(BlobEvent::Lost { hash }), now);
         }
         for _ in 0..limits::BATCHES_PER_PASS {
             if self.outside.journal.as_ref().is_some_and(Journal::is_behind) {

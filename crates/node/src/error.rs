@@ -247,6 +247,9 @@ pub struct ProtocolViolation {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InternalError {
+    /// The folder for work folders of attempts cannot be opened.
+    #[error("cannot open the folder of attempts in the home: {0}")]
+    Work(#[source] io::Error),
     /// The store of blobs cannot be opened.
     #[error(transparent)]
     Blobs(Box<BlobError>),

@@ -13,7 +13,7 @@ use meshwork_core::{
     engine::{Engine, EngineConfig},
     limits as core_limits,
 };
-use meshwork_exec::Executor;
+use meshwork_exec::{Executor, Files};
 use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered};
 use tokio::sync::{mpsc, watch};
 
@@ -46,7 +46,10 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let Opened { journal, blobs, lost } = open(node, &mut engine).await?;
     let (reports, report_queue) = mpsc::channel(limits::REPORTS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let executor = Executor::new(registry, threads, reports).map_err(InternalError::Threads)?;
+    let files = files(config, &blobs)?;
+    let executor = Executor::new(registry, threads, reports, Some(files));
+    let executor = executor.map_err(InternalError::Threads)?;
+    let (collected, collected_queue) = mpsc::channel(limits::REPORTS);
     let keeper = Keeper::open(node).await;
     let (keeper, book) = keeper.unzip();
     let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
@@ -64,7 +67,16 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
         publisher: publisher.clone(),
         collector: Arc::clone(node.collector()),
         snapshot,
-        feeds: Feeds { entries, calls, facts, sessions, reports: report_queue, manual },
+        feeds: Feeds {
+            entries,
+            calls,
+            facts,
+            sessions,
+            reports: report_queue,
+            manual,
+            collected: collected_queue,
+        },
+        collected,
         journal,
         blobs: Arc::clone(&blobs),
         lost,
@@ -153,6 +165,18 @@ async fn open(node: &Node, engine: &mut Engine) -> Result<Opened, NetworkError> 
         .map_err(|error| InternalError::Blobs(Box::new(error)))?;
     engine.set_blob_budget(budget(node, blobs.store().dir(), engine));
     Ok(Opened { journal: Some(journal), blobs: Arc::new(blobs), lost })
+}
+
+/// The files of attempts: in the home, or beside the temporary blobs.
+fn files(config: &NetworkConfig, blobs: &Place) -> Result<Files, InternalError> {
+    let store = blobs.store().clone();
+    match &config.home {
+        Some(home) => Files::open(store, home.join("work")).map_err(InternalError::Work),
+        None => {
+            let work = store.dir().join("work");
+            Ok(Files::temporary(store, work))
+        }
+    }
 }
 
 /// Bytes that blobs may take.

@@ -33,6 +33,7 @@ words! {
         /// The handler reports that the task failed.
         Handler = "handler",
         IncompatibleVersion = "incompatible_version",
+        InputLost = "input_lost",
         InputTooLarge = "input_too_large",
         Internal = "internal",
         InvalidMessage = "invalid_message",

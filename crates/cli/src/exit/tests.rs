@@ -53,6 +53,8 @@ fn failure_codes_map_to_exit_codes() {
         ("bad_parameter", FAILED),
         ("bad_input", FAILED),
         ("input_too_large", FAILED),
+        ("input_lost", FAILED),
+        ("no_space", FAILED),
         ("output_too_large", FAILED),
         ("expired", TIME_LIMIT),
         ("timed_out", TIME_LIMIT),

@@ -23,7 +23,14 @@ use super::{
     record::Record,
     view::{BlobSpace, BlobView},
 };
-use crate::{blob::BlobHash, limits, reason::Reason, time::Time};
+use crate::{
+    blob::{BlobHash, BlobRef},
+    failure::{FailureCode, TaskFailure},
+    frame::AttemptEnd,
+    limits,
+    reason::Reason,
+    time::Time,
+};
 
 #[cfg(test)]
 mod tests;
@@ -311,6 +318,19 @@ fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobRepl
     let records = all.store(blobs)?;
     records.into_iter().for_each(|record| cx.node.gate.record(record));
     Ok(BlobReply::Stored)
+}
+
+/// An attempt has these blobs as its output: how it ends.
+pub(super) fn on_collected(cx: &mut Cx<'_>, new: Vec<NewBlob>, output: BlobRef) -> AttemptEnd {
+    let files = new.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
+    let files: Vec<StoredBlob> = files.collect();
+    match store(cx, new, 0) {
+        Ok(_) => AttemptEnd::Output(output.into()),
+        Err(reason) => {
+            cx.out.push(Effect::RemoveBlobs { blobs: files });
+            AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, reason.to_string()))
+        }
+    }
 }
 
 /// A caller looks for a blob, and may use it soon.

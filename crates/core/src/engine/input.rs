@@ -5,13 +5,14 @@ use std::time::Duration;
 use libp2p_identity::PeerId;
 
 use super::{
-    blob_input::{BlobEvent, BlobReply, BlobRequest, StoredBlob},
+    blob_input::{BlobEvent, BlobReply, BlobRequest, NewBlob, StoredBlob},
     record::{Record, Seq},
     view::EndCounts,
     volume::{ArchivedTask, Volume},
 };
 use crate::{
     advert::Advert,
+    blob::BlobRef,
     frame::{Assignment, AttemptEnd, ToOwner, ToWorker},
     message::NetworkMessage,
     policy::AcceptPolicy,
@@ -162,6 +163,18 @@ pub enum Input {
         run: RunId,
         /// How it ended.
         end: AttemptEnd,
+        /// How long the handler ran.
+        took: Duration,
+    },
+    /// An execution has ended with blobs as its output, whose bytes are on disk. If there is no room
+    /// for them, the attempt fails with `no_space`, and their files are removed.
+    Collected {
+        /// The execution that ended.
+        run: RunId,
+        /// The blobs; one that names others comes after them.
+        blobs: Vec<NewBlob>,
+        /// The output, which names one of them.
+        output: BlobRef,
         /// How long the handler ran.
         took: Duration,
     },

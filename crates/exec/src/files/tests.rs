@@ -35,7 +35,8 @@ struct Home {
 impl Home {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("blobs"), &HashMap::new(), &HashSet::new()).unwrap();
+        let store =
+            Store::open(&dir.path().join("blobs"), &HashMap::new(), &HashSet::new()).unwrap();
         let files = Files::open(store, dir.path().join("work")).unwrap();
         Self { dir, files }
     }

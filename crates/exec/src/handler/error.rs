@@ -2,6 +2,7 @@
 
 use std::{io, str::Utf8Error, string::FromUtf8Error};
 
+use meshwork_blob::ReadError;
 use meshwork_core::{FailureCode, TaskFailure, limits::INLINE_BYTES};
 
 /// Why a handler failed.
@@ -51,10 +52,14 @@ pub enum HandlerError {
         /// Maximum size in bytes.
         limit: u64,
     },
+    /// The node no longer has the input: its file is gone or damaged. Permanent.
+    #[error("the input is lost: {0}")]
+    InputLost(#[source] ReadError),
     /// The output would exceed [`INLINE_BYTES`], and the node has no store for it.
     #[error("the output exceeds the limit of {INLINE_BYTES} bytes")]
     OutputTooLarge,
-    /// An I/O operation failed. Counts as a temporary failure.
+    /// An I/O operation failed. Counts as a temporary failure; a full disk as a fault of the worker,
+    /// so that the attempt does not count.
     #[error(transparent)]
     Io(io::Error),
     /// The handler returned early because the attempt was stopped.
@@ -117,6 +122,7 @@ impl HandlerError {
             | Self::BadInput { .. }
             | Self::NotText(_)
             | Self::InputTooLarge { .. }
+            | Self::InputLost(_)
             | Self::OutputTooLarge
             | Self::Io(_)
             | Self::Stopped => None,
@@ -131,14 +137,21 @@ impl HandlerError {
     /// The failure code that the owner receives.
     pub fn code(&self) -> FailureCode {
         match self {
+            Self::Io(error) if is_full(error) => FailureCode::NoSpace,
             Self::Failed { .. } | Self::Io(_) | Self::Stopped => FailureCode::Handler,
             Self::Permanent { .. } => FailureCode::Permanent,
             Self::BadParameter { .. } => FailureCode::BadParameter,
             Self::BadInput { .. } | Self::NotText(_) => FailureCode::BadInput,
             Self::InputTooLarge { .. } => FailureCode::InputTooLarge,
+            Self::InputLost(_) => FailureCode::InputLost,
             Self::OutputTooLarge => FailureCode::OutputTooLarge,
         }
     }
+}
+
+/// Whether a disk has no space left.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl From<io::Error> for HandlerError {

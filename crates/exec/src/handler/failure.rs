@@ -45,6 +45,7 @@ impl Failure {
             | HandlerError::BadInput { .. }
             | HandlerError::NotText(_)
             | HandlerError::InputTooLarge { .. }
+            | HandlerError::InputLost(_)
             | HandlerError::OutputTooLarge => self.0,
         })
     }

@@ -140,7 +140,7 @@ fn stored(cx: &TaskContext, blob: &BlobRef) -> Result<Blob, HandlerError> {
     if blob.form == BlobForm::Folder {
         return Err(HandlerError::bad_input("the input is a folder; this handler reads a file"));
     }
-    let stored = cx.files_or_fail()?.store().get(&blob.hash).map_err(not_read)?;
+    let stored = cx.files_or_fail()?.store().get_verified(&blob.hash).map_err(not_read)?;
     if stored.size() != blob.size {
         let (is, said) = (stored.size(), blob.size);
         return Err(HandlerError::bad_input(format!("the input has {is} bytes instead of {said}")));
@@ -150,6 +150,9 @@ fn stored(cx: &TaskContext, blob: &BlobRef) -> Result<Blob, HandlerError> {
 
 /// A fault of this node; an attempt elsewhere may succeed.
 fn not_read(error: ReadError) -> HandlerError {
+    if error.is_lost() {
+        return HandlerError::InputLost(error);
+    }
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
     HandlerError::failed(format!("cannot read the input: {error}{}", cause.unwrap_or_default()))
 }

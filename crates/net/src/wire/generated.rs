@@ -633,6 +633,8 @@ pub enum FailureCode {
     OutputTooLarge = 7,
     TimedOut = 8,
     InputTooLarge = 9,
+    InputLost = 10,
+    NoSpace = 11,
 }
 impl FailureCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -651,6 +653,8 @@ impl FailureCode {
             Self::OutputTooLarge => "FAILURE_CODE_OUTPUT_TOO_LARGE",
             Self::TimedOut => "FAILURE_CODE_TIMED_OUT",
             Self::InputTooLarge => "FAILURE_CODE_INPUT_TOO_LARGE",
+            Self::InputLost => "FAILURE_CODE_INPUT_LOST",
+            Self::NoSpace => "FAILURE_CODE_NO_SPACE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -666,6 +670,8 @@ impl FailureCode {
             "FAILURE_CODE_OUTPUT_TOO_LARGE" => Some(Self::OutputTooLarge),
             "FAILURE_CODE_TIMED_OUT" => Some(Self::TimedOut),
             "FAILURE_CODE_INPUT_TOO_LARGE" => Some(Self::InputTooLarge),
+            "FAILURE_CODE_INPUT_LOST" => Some(Self::InputLost),
+            "FAILURE_CODE_NO_SPACE" => Some(Self::NoSpace),
             _ => None,
         }
     }

@@ -107,6 +107,8 @@ impl From<proto::Failure> for TaskFailure {
             Ok(Code::OutputTooLarge) => FailureCode::OutputTooLarge,
             Ok(Code::TimedOut) => FailureCode::TimedOut,
             Ok(Code::InputTooLarge) => FailureCode::InputTooLarge,
+            Ok(Code::InputLost) => FailureCode::InputLost,
+            Ok(Code::NoSpace) => FailureCode::NoSpace,
             // An unknown code counts as retryable: the number of attempts is bounded.
             Ok(Code::Handler | Code::Unspecified) | Err(_) => FailureCode::Handler,
         };
@@ -128,6 +130,8 @@ fn failure_code(code: FailureCode) -> proto::FailureCode {
         FailureCode::OutputTooLarge => Code::OutputTooLarge,
         FailureCode::TimedOut => Code::TimedOut,
         FailureCode::InputTooLarge => Code::InputTooLarge,
+        FailureCode::InputLost => Code::InputLost,
+        FailureCode::NoSpace => Code::NoSpace,
         FailureCode::Refused => Code::Permanent,
         FailureCode::Handler | FailureCode::Lost | _ => Code::Handler,
     }

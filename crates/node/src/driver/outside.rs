@@ -12,8 +12,12 @@ use meshwork_core::{
 use meshwork_exec::Executor;
 use meshwork_net::{NetHandle, Session};
 use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
 
-use super::waiters::Waiters;
+use super::{
+    collecting::{self, Collected},
+    waiters::Waiters,
+};
 use crate::{blobs::Place, event::NetworkEvent, journal::Journal, publisher::Publisher};
 
 /// Everything that an effect may reach.
@@ -23,16 +27,30 @@ pub(super) struct Outside {
     /// `None` without a home: no task outlives the process.
     pub(super) journal: Option<Journal>,
     pub(super) blobs: Arc<Place>,
+    /// Takes attempts whose output was published.
+    pub(super) collected: mpsc::Sender<Collected>,
     pub(super) workers: FxHashMap<PeerId, Session<ToWorker>>,
     pub(super) owners: FxHashMap<PeerId, Session<ToOwner>>,
     pub(super) waiters: Waiters,
     pub(super) publisher: Publisher,
 }
 
+impl Outside {
+    /// What follows from the end of an execution at once, if anything.
+    pub(super) fn ended(&self, ended: meshwork_exec::Ended) -> Option<Input> {
+        collecting::ended(ended, &self.blobs, &self.collected)
+    }
+}
+
 impl Host for Outside {
     fn start(&mut self, run: RunId, owner: PeerId, work: Box<Assignment>) -> Option<Ended> {
         let ended = self.executor.start(run, owner, *work)?;
-        Some(Ended { end: ended.end, took: ended.took })
+        if ended.blobs.is_empty() {
+            return Some(Ended { end: ended.end, took: ended.took });
+        }
+        // Its output is not inline, so its end follows later.
+        self.ended(ended);
+        None
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Input> {

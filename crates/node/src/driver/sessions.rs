@@ -19,9 +19,10 @@ impl Driver {
 
     pub(super) fn on_report(&mut self, report: Report, now: Time) {
         let input = match report {
-            Report::Ended(ended) => {
-                Input::Finished { run: ended.run, end: ended.end, took: ended.took }
-            }
+            Report::Ended(ended) => match self.outside.ended(ended) {
+                Some(input) => input,
+                None => return,
+            },
             Report::Progress { run, fraction, message } => {
                 Input::Progress { run, fraction, message }
             }

@@ -82,6 +82,8 @@ fn every_word_of_the_engine_is_known() {
         FailureCode::BadParameter,
         FailureCode::BadInput,
         FailureCode::InputTooLarge,
+        FailureCode::InputLost,
+        FailureCode::NoSpace,
         FailureCode::UnknownHandler,
         FailureCode::OutputTooLarge,
         FailureCode::TimedOut,

@@ -166,6 +166,12 @@ impl Owner {
                 let end = End::Succeeded { output, worker, attempt: number, took };
                 self.end_task(cx, task_key, end);
             }
+            AttemptEnd::Failed(failure) if failure.code.is_of_worker() => {
+                // The worker needs time to recover, and other workers may do the task meanwhile.
+                self.workers.rest(cx, key, limits::FAULT_REST);
+                let why = failure.to_string();
+                self.requeue(cx, Some(task_key), epoch, &why, limits::FAULT_REST);
+            }
             AttemptEnd::Failed(mut failure) => {
                 failure.worker = Some(Box::new(*worker));
                 self.fail(cx, task_key, epoch, failure);

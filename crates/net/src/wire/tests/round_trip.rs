@@ -128,6 +128,8 @@ fn failure() -> impl Strategy<Value = TaskFailure> {
         Just(FailureCode::OutputTooLarge),
         Just(FailureCode::TimedOut),
         Just(FailureCode::InputTooLarge),
+        Just(FailureCode::InputLost),
+        Just(FailureCode::NoSpace),
     ];
     (code, text(), option::of(1..=123u8))
         .prop_map(|(code, message, exit)| TaskFailure { exit, ..TaskFailure::new(code, message) })

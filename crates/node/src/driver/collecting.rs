@@ -1,0 +1,73 @@
+//! Attempts whose output is a blob: the blob is published, on a thread that may block, before the
+//! engine learns of the end.
+
+use std::{sync::Arc, time::Duration};
+
+use meshwork_blob::WriteError;
+use meshwork_core::{
+    AttemptEnd, BlobRef, FailureCode, Payload, TaskFailure,
+    engine::{Input, NewBlob, RunId},
+};
+use meshwork_exec::Ended;
+use tokio::sync::mpsc;
+
+use crate::blobs::Place;
+
+/// An attempt whose output was published, or could not be.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    run: RunId,
+    output: BlobRef,
+    took: Duration,
+    blobs: Result<Vec<NewBlob>, WriteError>,
+}
+
+/// What follows from the end of an execution at once: nothing if its output has to be published.
+pub(super) fn ended(
+    ended: Ended,
+    place: &Arc<Place>,
+    collected: &mpsc::Sender<Collected>,
+) -> Option<Input> {
+    let Ended { run, end, blobs, written, took } = ended;
+    written.iter().for_each(|hash| place.store().doubt(hash));
+    let AttemptEnd::Output(Payload::Blob(output)) = end else {
+        return Some(Input::Finished { run, end, took });
+    };
+    let (place, collected) = (Arc::clone(place), collected.clone());
+    // At most one for each attempt that runs.
+    drop(tokio::spawn(async move {
+        let publish = move || {
+            let published = place.store().publish(blobs)?;
+            let new = published.into_iter().map(|blob| NewBlob {
+                hash: blob.hash,
+                size: blob.size,
+                serial: blob.serial.0,
+                links: Vec::new(),
+            });
+            Ok(new.collect())
+        };
+        // The runtime is stopping: nobody is told of the attempt.
+        let Ok(blobs) = tokio::task::spawn_blocking(publish).await else { return };
+        let ended = Collected { run, output: *output, took, blobs };
+        // The driver has ended.
+        collected.send(ended).await.ok();
+    }));
+    None
+}
+
+impl Collected {
+    /// What the engine learns.
+    pub(super) fn input(self) -> Input {
+        let Self { run, output, took, blobs } = self;
+        match blobs {
+            Ok(blobs) => Input::Collected { run, blobs, output, took },
+            Err(error) => {
+                let code =
+                    if error.is_full() { FailureCode::NoSpace } else { FailureCode::Handler };
+                let message = format!("the output is not stored: {error}");
+                let end = AttemptEnd::Failed(TaskFailure::new(code, message));
+                Input::Finished { run, end, took }
+            }
+        }
+    }
+}
