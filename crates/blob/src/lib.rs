@@ -6,6 +6,7 @@
 //! Absent on purpose: which blobs are kept, for which owner, and how many bytes they may take
 //! (`meshwork_core::engine`), and how blobs travel (`meshwork-net`).
 
+pub mod folder;
 pub mod hasher;
 pub mod limits;
 pub mod piece;

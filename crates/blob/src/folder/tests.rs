@@ -1,0 +1,117 @@
+//! Tests of folders, and what they share: a store in memory, and lists that break rules.
+
+mod format;
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use meshwork_core::blob::{BlobHash, BlobRef};
+
+use super::{
+    Decoder, Encoder, Entry, FormatError, Node, PartRef, Root,
+    cursor::{put_number, put_string},
+};
+
+/// Blobs in memory.
+#[derive(Debug, Default)]
+struct Store {
+    blobs: HashMap<BlobHash, Bytes>,
+}
+
+impl Store {
+    fn add(&mut self, bytes: impl Into<Bytes>) -> BlobHash {
+        let bytes = bytes.into();
+        let hash = BlobHash::of(&bytes);
+        self.blobs.insert(hash, bytes);
+        hash
+    }
+}
+
+/// A folder whose parts hold these entries, whatever rules they break.
+fn forge(parts: &[Vec<Entry<'_>>], bytes: u64) -> (Store, BlobHash) {
+    let parts: Vec<_> = parts.iter().map(|entries| (forge_part(entries), entries.len())).collect();
+    forge_root(&parts, bytes)
+}
+
+fn forge_root(parts: &[(Vec<u8>, usize)], bytes: u64) -> (Store, BlobHash) {
+    let mut store = Store::default();
+    let mut refs = Vec::new();
+    for (part, entries) in parts {
+        let hash = store.add(part.clone());
+        refs.push(PartRef { hash, size: part.len() as u64, entries: *entries as u64 });
+    }
+    let entries = refs.iter().map(|part| part.entries).sum();
+    let root = Root::encode(entries, bytes, &refs).unwrap();
+    let hash = store.add(root);
+    (store, hash)
+}
+
+fn forge_part(entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut part = b"mwpart\x01".to_vec();
+    let mut last: &[u8] = b"";
+    for Entry { path, node } in entries {
+        let shared = last.iter().zip(*path).take_while(|(left, right)| left == right).count();
+        put_number(&mut part, shared as u64);
+        put_string(&mut part, &path[shared..]);
+        match node {
+            Node::Directory => part.push(0),
+            Node::Link { target } => {
+                part.push(1);
+                put_string(&mut part, target);
+            }
+            Node::Inline { executable, bytes } => {
+                part.push(2 + u8::from(*executable));
+                put_string(&mut part, bytes);
+            }
+            Node::Blob { executable, hash, size } => {
+                part.push(4 + u8::from(*executable));
+                part.extend_from_slice(hash.as_bytes());
+                put_number(&mut part, *size);
+            }
+        }
+        last = path;
+    }
+    part
+}
+
+fn directory(path: &[u8]) -> Entry<'_> {
+    Entry { path, node: Node::Directory }
+}
+
+fn inline<'a>(path: &'a [u8], bytes: &'a [u8]) -> Entry<'a> {
+    Entry { path, node: Node::Inline { executable: false, bytes } }
+}
+
+fn link<'a>(path: &'a [u8], target: &'a [u8]) -> Entry<'a> {
+    Entry { path, node: Node::Link { target } }
+}
+
+/// Reads the whole list. Returns the number of entries.
+fn decode(store: &Store, folder: BlobHash) -> Result<u64, FormatError> {
+    let mut decoder = Decoder::new(Root::decode(&store.blobs[&folder])?);
+    let mut entries = 0;
+    while let Some(part) = decoder.wanted() {
+        decoder.open(store.blobs[&part.hash].clone())?;
+        while decoder.entry()?.is_some() {
+            entries += 1;
+        }
+    }
+    Ok(entries)
+}
+
+/// Writes the list of these entries.
+fn encode<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> (Store, BlobRef) {
+    let mut store = Store::default();
+    let mut encoder = Encoder::default();
+    for entry in entries {
+        if let Some(part) = encoder.add(entry).unwrap() {
+            store.add(part);
+        }
+    }
+    if let Some(part) = encoder.last_part() {
+        store.add(part);
+    }
+    let (root, folder) = encoder.root().unwrap();
+    store.add(root);
+    (store, folder)
+}
