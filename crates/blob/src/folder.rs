@@ -10,16 +10,24 @@
 //! | `root`, `part`, `cursor` | the bytes of roots and parts |
 //! | `trail` | order and parents of entries that follow each other |
 //! | `encode`, `decode` | a whole folder, part after part |
+//! | `descent` | the current directory of a walk, by descriptors |
+//! | `plan`, `pack`, `steady` | from a directory to blobs |
 //!
-//! Absent on purpose: where blobs are kept and how they travel.
+//! Nothing here recurses, and nothing holds a whole folder in memory: only its names, while it is
+//! packed. Absent on purpose: where blobs are kept and how they travel. [`Pack`] goes
+//! forward step by step, and its caller stores each blob.
 
 mod cursor;
 mod decode;
+mod descent;
 mod encode;
 mod error;
 mod name;
+mod pack;
 mod part;
+mod plan;
 mod root;
+mod steady;
 mod trail;
 
 #[cfg(test)]
@@ -30,5 +38,8 @@ pub use encode::Encoder;
 pub use error::{
     FileKind, FormatError, PackError, PathFault, PlanError, RemoveError, TargetFault, UnpackError,
 };
+pub use pack::{Pack, PackStep};
 pub use part::{Entry, FileRef, Node, files};
+pub use plan::{Plan, single, single_open};
 pub use root::{PartRef, Root, parts};
+pub use steady::SteadyFile;

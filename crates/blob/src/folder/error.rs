@@ -286,6 +286,9 @@ pub enum PackError {
         /// The error of the system.
         source: io::Error,
     },
+    /// An earlier step of the same pack failed.
+    #[error("the folder was given up after an error; begin again")]
+    GivenUp,
     /// The folder's list is too large.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -296,6 +299,7 @@ impl PackError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Changed { .. } => true,
+            Self::GivenUp => false,
             Self::Unreadable { source, .. } => is_passing(source),
             Self::Format(error) => error.is_retryable(),
         }
@@ -305,6 +309,7 @@ impl PackError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Changed { .. } => "input_changed",
+            Self::GivenUp => GIVEN_UP,
             Self::Unreadable { .. } => UNREADABLE,
             Self::Format(error) => error.code(),
         }
@@ -344,6 +349,9 @@ pub enum UnpackError {
         /// Size of the file in bytes.
         found: u64,
     },
+    /// An earlier step of the same unpacking failed.
+    #[error("the folder was given up after an error; begin again")]
+    GivenUp,
     /// A file, a directory or a link cannot be made.
     #[error("cannot make {}: {source}", Shown(path))]
     Failed {
@@ -361,7 +369,7 @@ impl UnpackError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TargetExists { .. } | Self::NameClash { .. } => false,
+            Self::TargetExists { .. } | Self::NameClash { .. } | Self::GivenUp => false,
             Self::Unfilled { .. } => true,
             Self::Failed { source, .. } => is_passing(source),
             Self::Format(error) => error.is_retryable(),
@@ -374,6 +382,7 @@ impl UnpackError {
             Self::TargetExists { .. } => "target_exists",
             Self::NameClash { .. } => "name_clash",
             Self::Unfilled { .. } => "folder_incomplete",
+            Self::GivenUp => GIVEN_UP,
             Self::Failed { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "disk_full"
             }
@@ -415,5 +424,6 @@ fn is_passing(error: &io::Error) -> bool {
         || error.kind() == io::ErrorKind::Interrupted
 }
 
+const GIVEN_UP: &str = "given_up";
 const TOO_LARGE: &str = "folder_too_large";
 const UNREADABLE: &str = "input_unreadable";

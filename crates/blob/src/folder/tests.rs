@@ -1,14 +1,23 @@
-//! Tests of folders, and what they share: a store in memory, and lists that break rules.
+//! Tests of folders, and what they share: a store in memory, and trees made and seen.
 
+mod change;
 mod format;
+mod plan;
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use meshwork_core::blob::{BlobHash, BlobRef};
 
 use super::{
-    Decoder, Encoder, Entry, FormatError, Node, PartRef, Root,
+    Decoder, Encoder, Entry, FormatError, Node, Pack, PackError, PackStep, PartRef, Plan, Root,
+    SteadyFile,
     cursor::{put_number, put_string},
 };
 
@@ -25,6 +34,64 @@ impl Store {
         self.blobs.insert(hash, bytes);
         hash
     }
+
+    /// Packs the directory at `path` into this store.
+    fn pack(&mut self, path: &Path) -> Result<BlobRef, PackError> {
+        self.pack_planned(Plan::of(path).unwrap())
+    }
+
+    fn pack_planned(&mut self, plan: Plan) -> Result<BlobRef, PackError> {
+        let mut pack = Pack::new(plan)?;
+        loop {
+            match pack.step()? {
+                PackStep::File(mut file) => {
+                    let hash = self.add(read(&mut file));
+                    pack.give(file, hash)?;
+                }
+                PackStep::Part(bytes) => {
+                    self.add(bytes);
+                }
+                PackStep::Root { bytes, folder } => {
+                    assert_eq!(self.add(bytes), folder.hash);
+                    assert!(matches!(pack.step()?, PackStep::Done));
+                    return Ok(folder);
+                }
+                PackStep::Done => panic!("no root"),
+            }
+        }
+    }
+}
+
+fn read(file: &mut SteadyFile) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Directory,
+    File { executable: bool, bytes: Vec<u8> },
+    Link(PathBuf),
+}
+
+fn make(top: &Path, path: &Path, seen: &Seen) {
+    let path = top.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    match seen {
+        Seen::Directory => fs::create_dir_all(path).unwrap(),
+        Seen::File { executable, bytes } => {
+            fs::write(&path, bytes).unwrap();
+            let mode = if *executable { 0o755 } else { 0o644 };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        Seen::Link(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+    }
+}
+
+fn file(bytes: impl Into<Vec<u8>>) -> Seen {
+    Seen::File { executable: false, bytes: bytes.into() }
 }
 
 /// A folder whose parts hold these entries, whatever rules they break.

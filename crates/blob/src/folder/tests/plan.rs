@@ -1,0 +1,109 @@
+//! Tests of plans: what is kept, and what is refused by its path before a byte is read.
+
+use std::os::unix::{fs::symlink, net::UnixListener};
+
+use rustix::fs::{FileType, Mode, mknodat};
+
+use super::*;
+use crate::folder::{FileKind, PlanError, single};
+
+#[test]
+fn sums_are_known_before_a_file_is_read() {
+    let top = tempfile::tempdir().unwrap();
+    make(top.path(), Path::new("a/b"), &file(vec![1; 100_000]));
+    make(top.path(), Path::new("a/c"), &file("12345"));
+    fs::File::create(top.path().join("sparse")).unwrap().set_len(1 << 40).unwrap();
+    let plan = Plan::of(top.path()).unwrap();
+    assert_eq!(plan.entries(), 4);
+    assert_eq!(plan.bytes(), (1 << 40) + 100_005);
+}
+
+#[test]
+fn pipes_sockets_and_devices_are_refused_by_path() {
+    let refused = |name: &str, made: &dyn Fn(&Path)| {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("sub").join(name);
+        fs::create_dir(top.path().join("sub")).unwrap();
+        made(&path);
+        let alone = single(&path).unwrap_err();
+        assert_eq!(alone.code(), "unsupported_file");
+        let error = Plan::of(top.path()).unwrap_err();
+        let PlanError::Unsupported { path: named, kind } = error else { panic!("{error}") };
+        assert_eq!(named, path);
+        kind
+    };
+    let node = |kind, number| {
+        move |path: &Path| {
+            mknodat(rustix::fs::CWD, path, kind, Mode::RWXU, number).unwrap();
+        }
+    };
+    assert_eq!(refused("pipe", &node(FileType::Fifo, 0)), FileKind::Pipe);
+    assert_eq!(
+        refused("socket", &|path| drop(UnixListener::bind(path).unwrap())),
+        FileKind::Socket
+    );
+    if rustix::process::geteuid().is_root() {
+        let null = rustix::fs::makedev(1, 3);
+        assert_eq!(refused("null", &node(FileType::CharacterDevice, null)), FileKind::Device);
+    } else {
+        println!("devices not tested: only root makes them");
+    }
+}
+
+#[test]
+fn links_inside_are_kept_and_others_refused_by_path() {
+    let top = tempfile::tempdir().unwrap();
+    for (number, target) in ["b", "../x", "nowhere", "4", "."].iter().enumerate() {
+        make(top.path(), Path::new(&format!("a/{number}")), &Seen::Link(target.into()));
+    }
+    assert_eq!(Plan::of(top.path()).unwrap().entries(), 6);
+    for target in ["/etc", "../..", "../../etc", "b/../c"] {
+        let top = tempfile::tempdir().unwrap();
+        make(top.path(), Path::new("a/link"), &Seen::Link(target.into()));
+        make(top.path(), Path::new("a/b"), &Seen::Directory);
+        let error = Plan::of(top.path()).unwrap_err();
+        let PlanError::Link { path, .. } = error else { panic!("{error}") };
+        assert_eq!(path, top.path().join("a/link"));
+    }
+}
+
+#[test]
+fn the_bit_is_in_the_entry_and_not_in_the_blob() {
+    let top = tempfile::tempdir().unwrap();
+    make(top.path(), Path::new("tool"), &file(vec![7; 100_000]));
+    let mut store = Store::default();
+    let plain = store.pack(top.path()).unwrap();
+    let blobs = store.blobs.len();
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(top.path().join("tool"), mode).unwrap();
+    let executable = store.pack(top.path()).unwrap();
+    assert_ne!(plain, executable);
+    // A part and a root, and no second copy of the file.
+    assert_eq!(store.blobs.len(), blobs + 2);
+}
+
+#[test]
+fn what_is_no_folder_is_refused() {
+    let top = tempfile::tempdir().unwrap();
+    make(top.path(), Path::new("file"), &file(""));
+    symlink("file", top.path().join("link")).unwrap();
+    assert_eq!(Plan::of(&top.path().join("file")).unwrap_err().code(), "input_unreadable");
+    assert_eq!(Plan::of(&top.path().join("none")).unwrap_err().code(), "input_unreadable");
+    assert_eq!(single(top.path()).unwrap_err().code(), "unsupported_file");
+    // The name that a user gives may be a link.
+    assert_eq!(single(&top.path().join("link")).unwrap().size(), 0);
+}
+
+#[test]
+fn control_characters_of_names_do_not_reach_the_terminal() {
+    let top = tempfile::tempdir().unwrap();
+    let name = format!("{}\x1b[31m", "n".repeat(200));
+    make(top.path(), &Path::new(&name).join(&name).join(&name), &Seen::Link("/x".into()));
+    let text = Plan::of(top.path()).unwrap_err().to_string();
+    assert!(!text.contains('\x1b') && text.contains("\\u{1b}[31m") && text.contains('…'), "{text}");
+    assert!(
+        text.ends_with(
+            "its target is absolute; make it relative, or replace it by what it leads to"
+        )
+    );
+}
