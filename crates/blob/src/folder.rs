@@ -12,10 +12,11 @@
 //! | `encode`, `decode` | a whole folder, part after part |
 //! | `descent` | the current directory of a walk, by descriptors |
 //! | `plan`, `pack`, `steady` | from a directory to blobs |
+//! | `unpack`, `remove` | from blobs to a directory, and its removal |
 //!
 //! Nothing here recurses, and nothing holds a whole folder in memory: only its names, while it is
-//! packed. Absent on purpose: where blobs are kept and how they travel. [`Pack`] goes
-//! forward step by step, and its caller stores each blob.
+//! packed. Absent on purpose: where blobs are kept and how they travel. [`Pack`] and [`Unpack`] go
+//! forward step by step, and their caller stores or fetches each blob.
 
 mod cursor;
 mod decode;
@@ -26,9 +27,11 @@ mod name;
 mod pack;
 mod part;
 mod plan;
+mod remove;
 mod root;
 mod steady;
 mod trail;
+mod unpack;
 
 #[cfg(test)]
 mod tests;
@@ -41,5 +44,7 @@ pub use error::{
 pub use pack::{Pack, PackStep};
 pub use part::{Entry, FileRef, Node, files};
 pub use plan::{Plan, single, single_open};
+pub use remove::remove_dir;
 pub use root::{PartRef, Root, parts};
 pub use steady::SteadyFile;
+pub use unpack::{Unpack, UnpackStep, WantedFile};

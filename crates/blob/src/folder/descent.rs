@@ -16,7 +16,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, fstat, openat};
 
-use super::name::names;
+use super::name::{is_within, names};
 use crate::limits::OPEN_LEVELS;
 
 /// A directory beneath a top directory, and the way to it.
@@ -105,6 +105,19 @@ impl Descent {
         while self.depth() > depth {
             self.leave();
         }
+    }
+
+    /// Goes to the directory at `path` by as few steps as possible.
+    ///
+    /// # Errors
+    /// As of [`enter`](Self::enter).
+    pub(super) fn go_to(&mut self, path: &[u8]) -> io::Result<()> {
+        while !is_within(path, &self.path) {
+            self.leave();
+        }
+        let rest = path.get(self.path.len()..).unwrap_or_default();
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        if rest.is_empty() { Ok(()) } else { names(rest).try_for_each(|name| self.enter(name)) }
     }
 
     fn reopen(&mut self) -> io::Result<()> {

@@ -1,14 +1,18 @@
 //! Tests of folders, and what they share: a store in memory, and trees made and seen.
 
 mod change;
+mod deep;
 mod format;
+mod hostile;
 mod plan;
+mod random;
+mod unpack;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
-    io::Read as _,
-    os::unix::fs::PermissionsExt as _,
+    io::{Read as _, Write as _},
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +21,7 @@ use meshwork_core::blob::{BlobHash, BlobRef};
 
 use super::{
     Decoder, Encoder, Entry, FormatError, Node, Pack, PackError, PackStep, PartRef, Plan, Root,
-    SteadyFile,
+    SteadyFile, Unpack, UnpackError, UnpackStep,
     cursor::{put_number, put_string},
 };
 
@@ -60,6 +64,24 @@ impl Store {
             }
         }
     }
+
+    fn unpack(&self, folder: BlobHash, target: &Path) -> Result<(), UnpackError> {
+        self.unpack_until(Unpack::new(target, Root::decode(&self.blobs[&folder])?)?)
+    }
+
+    fn unpack_until(&self, mut unpack: Unpack) -> Result<(), UnpackError> {
+        loop {
+            match unpack.step()? {
+                UnpackStep::Part(part) => unpack.give(self.blobs[&part.hash].clone())?,
+                UnpackStep::File(mut wanted) => {
+                    // Absent blobs are those of made-up entries.
+                    let bytes = self.blobs.get(&wanted.hash).cloned().unwrap_or_default();
+                    wanted.file.write_all(&bytes).unwrap();
+                }
+                UnpackStep::Done => return Ok(()),
+            }
+        }
+    }
 }
 
 fn read(file: &mut SteadyFile) -> Vec<u8> {
@@ -74,6 +96,37 @@ enum Seen {
     Directory,
     File { executable: bool, bytes: Vec<u8> },
     Link(PathBuf),
+}
+
+type Tree = BTreeMap<PathBuf, Seen>;
+
+/// A directory in memory where there is one: a disk takes seconds for thousands of directories.
+fn memory_directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Everything under `top`, by relative path.
+fn see(top: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(top.join(&directory)).unwrap() {
+            let entry = entry.unwrap();
+            let path = directory.join(entry.file_name());
+            let kind = entry.file_type().unwrap();
+            let seen = if kind.is_symlink() {
+                Seen::Link(fs::read_link(entry.path()).unwrap())
+            } else if kind.is_dir() {
+                pending.push(path.clone());
+                Seen::Directory
+            } else {
+                let executable = entry.metadata().unwrap().permissions().mode() & 0o100 != 0;
+                Seen::File { executable, bytes: fs::read(entry.path()).unwrap() }
+            };
+            tree.insert(path, seen);
+        }
+    }
+    tree
 }
 
 fn make(top: &Path, path: &Path, seen: &Seen) {
