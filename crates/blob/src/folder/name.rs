@@ -3,7 +3,6 @@
 //! Names are bytes: two names that differ only in Unicode normalisation are two names.
 
 use std::{
-    cmp::Ordering,
     ffi::OsStr,
     fmt::{self, Write as _},
     os::unix::ffi::OsStrExt,
@@ -64,16 +63,10 @@ pub(super) fn check_target(path: &[u8], target: &[u8]) -> Result<(), TargetFault
     Ok(())
 }
 
-/// Compares two paths by their names: a directory comes directly before its contents.
-pub(super) fn compare(left: &[u8], right: &[u8]) -> Ordering {
-    // No name holds a NUL, so `/` as NUL is smaller than any byte of a name.
-    let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-    left.iter().map(rank).cmp(right.iter().map(rank))
-}
-
-/// The path of the directory that holds this entry: empty for the folder itself.
-pub(super) fn parent(path: &[u8]) -> &[u8] {
-    split(path).0
+/// The place of a byte in the order of paths: `/` comes first, so that a directory comes directly
+/// before its contents. No name holds a NUL.
+pub(super) fn rank(byte: u8) -> u8 {
+    if byte == b'/' { 0 } else { byte }
 }
 
 /// The path of the directory that holds this entry, and the entry's name.
