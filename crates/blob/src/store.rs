@@ -12,7 +12,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -443,6 +443,21 @@ impl Blob {
     /// The file, open for reading at its beginning.
     pub fn into_file(self) -> File {
         self.file
+    }
+
+    /// The bytes of a blob that is known to be small.
+    ///
+    /// # Errors
+    ///
+    /// It has more than `limit` bytes, or the disk failed.
+    pub fn bytes(&self, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let at = ReadError::at(&self.path);
+        if self.size > limit as u64 {
+            return Err(at(io::Error::new(ErrorKind::FileTooLarge, "it is too large")));
+        }
+        let mut bytes = vec![0; usize::try_from(self.size).unwrap_or_default()];
+        self.file.read_exact_at(&mut bytes, 0).map_err(at)?;
+        Ok(bytes)
     }
 
     /// Reads the whole file, and checks its hash.

@@ -37,8 +37,8 @@ pub const INLINE_BYTES: usize = MIB;
 /// Stored blobs of one node: at some hundred bytes each, 128 MiB. Small files of folders are not
 /// blobs of their own.
 pub const BLOBS: usize = 1_048_576;
-/// Blobs that one blob names: a part of a folder has at most this many files of their own.
-pub const BLOB_LINKS: usize = 65_536;
+/// Blobs that one blob names: a root of a folder has at most 400,000 parts.
+pub const BLOB_LINKS: usize = 524_288;
 /// Size of one blob: an exbibyte, far above any disk. Sums of sizes stay far from overflow.
 pub const BLOB_BYTES: u64 = 1 << 60;
 /// Time that a new blob stays without a task that needs it: long enough to submit the task.

@@ -19,13 +19,15 @@ use crate::{
     node::Node,
 };
 
+mod content;
 mod error;
 mod file;
+mod folder;
 pub(crate) mod place;
 mod upload;
 
 pub(crate) use self::place::Place;
-pub use self::{error::BlobError, upload::Upload};
+pub use self::{content::Content, error::BlobError, upload::Upload};
 
 /// The blobs of a node. Cheap to clone.
 ///
@@ -50,24 +52,52 @@ impl Blobs {
         Upload::begin(&self.node, size).await
     }
 
+    /// Adds a file or a folder.
+    ///
+    /// # Errors
+    ///
+    /// As of [`add_file`](Self::add_file) and [`add_folder`](Self::add_folder).
+    pub async fn add(&self, path: impl AsRef<Path>) -> Result<BlobRef, BlobError> {
+        let path = path.as_ref();
+        // A path that cannot be asked is reported as a file.
+        if path.is_dir() { self.add_folder(path).await } else { self.add_file(path).await }
+    }
+
     /// Adds a file. It is read once, by one descriptor; if it changes meanwhile, once more.
     ///
     /// # Errors
     ///
-    /// The file cannot be read or keeps changing (`input_changed`), or there is no space.
+    /// The file cannot be read or keeps changing (`input_changed`), or there is no space
+    /// (`no_space`).
     pub async fn add_file(&self, path: impl AsRef<Path>) -> Result<BlobRef, BlobError> {
         file::add(&self.node, path.as_ref()).await
     }
 
-    /// Writes a file's blob to a new file at `path`.
+    /// Adds a folder with all that is in it: names, bytes, executable bits, and links that stay
+    /// inside. Everything is checked before the first byte is read.
     ///
     /// # Errors
     ///
-    /// The node does not have the blob, `path` exists or cannot be written, or the blob's file is
+    /// As of [`add_file`](Self::add_file), or an entry is a device, a pipe, a socket, or a link that
+    /// leads outside.
+    pub async fn add_folder(&self, path: impl AsRef<Path>) -> Result<BlobRef, BlobError> {
+        folder::add(&self.node, path.as_ref()).await
+    }
+
+    /// Makes a new file or folder at `path` from its blob.
+    ///
+    /// # Errors
+    ///
+    /// The node does not have the blob, `path` exists or cannot be written, or a blob's file is
     /// damaged.
     pub async fn save(&self, blob: &BlobRef, path: impl AsRef<Path>) -> Result<(), BlobError> {
-        let executable = blob.form == BlobForm::File { executable: true };
-        file::save(&self.node, blob.hash, path.as_ref(), executable).await
+        let BlobRef { hash, form, .. } = *blob;
+        let path = path.as_ref().to_owned();
+        file::with_blob(&self.node, hash, move |store| match form {
+            BlobForm::File { executable } => file::save(store, &hash, &path, executable),
+            BlobForm::Folder => folder::save(store, &hash, &path),
+        })
+        .await
     }
 
     /// Opens a blob's file for reading.

@@ -72,7 +72,7 @@ pub use meshwork_net::{
 };
 
 pub use self::{
-    blobs::{BlobError, Blobs, Upload},
+    blobs::{BlobError, Blobs, Content, Upload},
     builder::NetworkManagerBuilder,
     config::{Identity, NetworkConfig, Offered, TaskSettings, UnknownFamily},
     error::{

@@ -10,6 +10,10 @@ pub(crate) const CALLS: usize = 4_096;
 pub(crate) const BLOB_WRITERS: usize = 16;
 /// Pieces of an upload that wait for the disk: with those of a client, half a megabyte.
 pub(crate) const UPLOAD_PIECES: usize = 8;
+/// Blobs of a folder that are stored together, with one barrier for the disk.
+pub(crate) const FOLDER_BATCH: usize = 1_024;
+/// Bytes of blobs of a folder that are stored together: some seconds of work.
+pub(crate) const FOLDER_BATCH_BYTES: u64 = 1 << 30;
 /// Bytes that an upload of unknown size reserves at a time.
 pub(crate) const UPLOAD_STEP: u64 = 64 << 20;
 /// Events that wait for a subscriber. A slower one receives the number of events that it missed.

@@ -3,12 +3,13 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use meshwork_core::BlobHash;
 
-use super::{WriteError, create_private, outboard_path, partial::Claim};
+use super::{ReadError, WriteError, create_private, outboard_path, partial::Claim};
 use crate::{
     hasher::BlobHasher,
     limits::{COPY_BYTES, OUTBOARD_BUFFER},
@@ -172,5 +173,20 @@ impl Ready {
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The bytes of a blob that is known to be small.
+    ///
+    /// # Errors
+    ///
+    /// It has more than `limit` bytes, or the disk failed.
+    pub fn bytes(&self, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let at = ReadError::at(&self.files.data);
+        if self.size > limit as u64 {
+            return Err(at(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")));
+        }
+        let mut bytes = vec![0; usize::try_from(self.size).unwrap_or_default()];
+        self.file.read_exact_at(&mut bytes, 0).map_err(at)?;
+        Ok(bytes)
     }
 }

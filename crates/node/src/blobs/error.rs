@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use meshwork_blob::{ReadError, WriteError};
+use meshwork_blob::{
+    ReadError, WriteError,
+    folder::{FormatError, PackError, PlanError, UnpackError},
+};
 use meshwork_core::{BlobHash, Reason};
 
 use crate::error::{InternalError, NetworkError};
@@ -23,12 +26,18 @@ pub enum BlobError {
         #[source]
         source: io::Error,
     },
-    /// A file changed while it was read, twice.
-    #[error("{} changes while it is read; add it when nothing writes to it", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A folder cannot be added: an entry is not supported, or cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A file or folder changed while it was read, or cannot be read.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A folder cannot be made from its blob.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// The bytes of a folder's list break its rules.
+    #[error("no list of a folder: {0}")]
+    Format(#[source] FormatError),
     /// The bytes have another hash than their sender announced.
     #[error("the bytes have the hash {found}, not {expected}")]
     OtherHash {
@@ -54,7 +63,10 @@ impl BlobError {
         match self {
             Self::Refused(reason) => reason.code(),
             Self::File { .. } => "file",
-            Self::Changed { .. } => "input_changed",
+            Self::Plan(error) => error.code(),
+            Self::Pack(error) => error.code(),
+            Self::Unpack(error) => error.code(),
+            Self::Format(error) => error.code(),
             Self::OtherHash { .. } => "other_hash",
             Self::Write(error) if error.is_full() => "disk_full",
             Self::Read(error) if error.is_lost() => "blob_missing",
@@ -70,7 +82,10 @@ impl BlobError {
             Self::Write(error) => error.is_retryable(),
             Self::Read(error) => error.is_retryable(),
             Self::Node(error) => error.is_retryable(),
-            Self::File { .. } | Self::Changed { .. } | Self::OtherHash { .. } => false,
+            Self::Plan(error) => error.is_retryable(),
+            Self::Pack(error) => error.is_retryable(),
+            Self::Unpack(error) => error.is_retryable(),
+            Self::File { .. } | Self::Format(_) | Self::OtherHash { .. } => false,
         }
     }
 }

@@ -1,20 +1,26 @@
 //! Files into the store, and out of it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::Arc,
 };
 
-use meshwork_blob::{Blob, Ready};
+use meshwork_blob::{
+    Blob, ReadError, Ready, Store,
+    folder::{self, SteadyFile},
+};
 use meshwork_core::{
     BlobForm, BlobHash, BlobRef,
     engine::{BlobEvent, BlobRequest},
 };
 
-use super::{BlobError, Place, request, upload::keep};
+use super::{
+    BlobError, request,
+    upload::{Reservation, keep},
+};
 use crate::{driver::call::Call, error::InternalError, node::Node};
 
 /// Adds a file.
@@ -23,95 +29,82 @@ pub(super) async fn add(node: &Arc<Node>, path: &Path) -> Result<BlobRef, BlobEr
     let permit = Arc::clone(&place.writers).acquire_owned().await;
     let _permit = permit.map_err(|_| InternalError::Stopped)?;
     let path = path.to_owned();
-    let (file, bytes) = {
-        let path = path.clone();
-        blocking(move || open_regular(&path)).await??
-    };
+    let file = blocking(move || folder::single(&path)).await??;
+    let (bytes, executable) = (file.size(), file.is_executable());
+    let mut reservation = Reservation::of(Arc::clone(&place), 0);
     request(node, BlobRequest::Reserve { bytes }).await?;
-    let read = {
-        let place = Arc::clone(&place);
-        blocking(move || read_steady(&place, &path, file)).await
-    };
-    let (ready, executable) = match read {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) | Err(error) => {
-            place.unreserve(bytes);
-            return Err(error);
-        }
-    };
-    let blob =
-        BlobRef { hash: ready.hash(), size: ready.size(), form: BlobForm::File { executable } };
-    keep(node, &place, vec![(ready, Vec::new())], bytes).await?;
+    reservation.add(bytes);
+    let store = place.store().clone();
+    let ready = blocking(move || read_steady(file, &store)).await??;
+    let form = BlobForm::File { executable };
+    let blob = BlobRef { hash: ready.hash(), size: ready.size(), form };
+    keep(node, &place, vec![(ready, Vec::new())], reservation.take(bytes)).await?;
     Ok(blob)
 }
 
-/// Opens a file for reading. Neither waits for the writer of a pipe nor opens a device.
-fn open_regular(path: &Path) -> Result<(File, u64), BlobError> {
-    let at = |source| BlobError::File { path: path.to_owned(), source };
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(at)?;
-    let facts = file.metadata().map_err(at)?;
-    if !facts.is_file() {
-        let what = if facts.is_dir() { "it is a folder" } else { "it is not a regular file" };
-        return Err(at(io::Error::new(io::ErrorKind::InvalidInput, what)));
+/// Reads a file that does not change meanwhile; if it does, tries once more.
+fn read_steady(mut file: SteadyFile, store: &Store) -> Result<Ready, BlobError> {
+    let ready = read_once(&mut file, store)?;
+    if file.check().is_ok() {
+        return Ok(ready);
     }
-    Ok((file, facts.len()))
+    drop(ready);
+    file.restart()?;
+    let ready = read_once(&mut file, store)?;
+    file.check()?;
+    Ok(ready)
 }
 
-/// Reads a file that does not change meanwhile; if it does, tries once more.
-fn read_steady(place: &Place, path: &Path, file: File) -> Result<(Ready, bool), BlobError> {
-    let mut file = file;
-    for _ in 0..2 {
-        let at = |source| BlobError::File { path: path.to_owned(), source };
-        let before = file.metadata().map_err(at)?;
-        let mut draft = place.store().draft()?;
-        let copied = draft.copy_from(&mut file)?.map_err(at)?;
-        let after = file.metadata().map_err(at)?;
-        let stamp = |facts: &fs::Metadata| (facts.len(), facts.mtime(), facts.mtime_nsec());
-        if copied == before.len() && stamp(&before) == stamp(&after) {
-            let executable = after.permissions().mode() & 0o111 != 0;
-            return Ok((draft.finish()?, executable));
-        }
-        drop(draft);
-        io::Seek::rewind(&mut file).map_err(at)?;
-    }
-    Err(BlobError::Changed { path: path.to_owned() })
+/// Reads a file into the store. Its reader checks whether it has changed meanwhile.
+pub(super) fn read_once(file: &mut SteadyFile, store: &Store) -> Result<Ready, BlobError> {
+    let mut draft = store.draft()?;
+    let copied = draft.copy_from(file)?;
+    copied.map_err(|source| BlobError::File { path: file.path().to_owned(), source })?;
+    Ok(draft.finish()?)
 }
 
 /// Opens a blob. If its file is damaged or gone, the engine learns it.
 pub(super) async fn open(node: &Arc<Node>, hash: BlobHash) -> Result<Blob, BlobError> {
-    let place = Arc::clone(&node.running()?.blobs);
-    request(node, BlobRequest::Find { hash }).await?;
-    let opened = blocking(move || place.store().get_verified(&hash)).await?;
-    if opened.as_ref().is_err_and(meshwork_blob::ReadError::is_lost) {
-        node.call(Call::BlobEvent(BlobEvent::Lost { hash })).await?;
-    }
-    Ok(opened?)
+    with_blob(node, hash, move |store| store.get_verified(&hash).map_err(BlobError::from)).await
 }
 
-/// Writes a blob to a new file.
-pub(super) async fn save(
+/// Reads from the store, after the engine has been asked for the blob. If bytes are damaged or gone,
+/// the engine learns it.
+pub(super) async fn with_blob<T: Send + 'static>(
     node: &Arc<Node>,
     hash: BlobHash,
+    read: impl FnOnce(&Store) -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
+    let place = Arc::clone(&node.running()?.blobs);
+    request(node, BlobRequest::Find { hash }).await?;
+    let read = blocking(move || read(place.store())).await?;
+    if let Err(BlobError::Read(ReadError::Missing { hash } | ReadError::Damaged { hash, .. })) =
+        &read
+    {
+        node.call(Call::BlobEvent(BlobEvent::Lost { hash: *hash })).await?;
+    }
+    read
+}
+
+/// Writes a file's blob to a new file.
+pub(super) fn save(
+    store: &Store,
+    hash: &BlobHash,
     path: &Path,
     executable: bool,
 ) -> Result<(), BlobError> {
-    let blob = open(node, hash).await?;
-    let path = path.to_owned();
-    blocking(move || {
-        let mode = if executable { 0o777 } else { 0o666 };
-        let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        let at = |source| BlobError::File { path: path.clone(), source };
-        let mut file = created.map_err(at)?;
-        let copied = io::copy(&mut blob.into_file(), &mut file);
-        if let Err(source) = copied {
-            // A part of the blob under its name would be taken for the whole.
-            fs::remove_file(&path).ok();
-            return Err(at(source));
-        }
-        Ok(())
-    })
-    .await?
+    let blob = store.get_verified(hash)?;
+    let mode = if executable { 0o777 } else { 0o666 };
+    let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let at = |source| BlobError::File { path: path.to_owned(), source };
+    let mut file = created.map_err(at)?;
+    let copied = io::copy(&mut blob.into_file(), &mut file);
+    if let Err(source) = copied {
+        // A part of the blob under its name would be taken for the whole.
+        fs::remove_file(path).ok();
+        return Err(at(source));
+    }
+    Ok(())
 }
 
 /// Runs work that blocks on a thread for it.

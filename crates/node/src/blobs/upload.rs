@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{BlobError, Place, request};
+use super::{BlobError, Content, Place, file::blocking, request};
 use crate::{error::InternalError, limits, node::Node};
 
 /// A blob that a caller writes piece by piece. Dropping it removes what was written.
@@ -31,15 +31,26 @@ pub struct Upload {
 }
 
 /// Reserved bytes, given up on drop.
-struct Reservation {
+pub(super) struct Reservation {
     place: Arc<Place>,
     bytes: u64,
 }
 
 impl Reservation {
-    /// The bytes pass to the caller's next request.
-    fn take(&mut self) -> u64 {
-        std::mem::take(&mut self.bytes)
+    pub(super) fn of(place: Arc<Place>, bytes: u64) -> Self {
+        Self { place, bytes }
+    }
+
+    /// More bytes were reserved.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Up to so many bytes pass to the caller's next request.
+    pub(super) fn take(&mut self, most: u64) -> u64 {
+        let taken = self.bytes.min(most);
+        self.bytes -= taken;
+        taken
     }
 }
 
@@ -55,10 +66,10 @@ impl Upload {
         let place = Arc::clone(&node.running()?.blobs);
         let permit = Arc::clone(&place.writers).acquire_owned().await;
         let permit = permit.map_err(|_| InternalError::Stopped)?;
-        let mut reservation = Reservation { place, bytes: 0 };
+        let mut reservation = Reservation::of(place, 0);
         if let Some(size) = size.filter(|size| *size > 0) {
             request(node, BlobRequest::Reserve { bytes: size }).await?;
-            reservation.bytes = size;
+            reservation.add(size);
         }
         let store = reservation.place.store().clone();
         let (pieces, mut queue) = mpsc::channel::<Bytes>(limits::UPLOAD_PIECES);
@@ -89,7 +100,7 @@ impl Upload {
             // The size was not known: reserve in steps.
             let bytes = (after - self.reservation.bytes).max(limits::UPLOAD_STEP);
             request(&self.node, BlobRequest::Reserve { bytes }).await?;
-            self.reservation.bytes += bytes;
+            self.reservation.add(bytes);
         }
         if self.pieces.send(piece).await.is_err() {
             return Err(self.failure().await);
@@ -109,12 +120,18 @@ impl Upload {
     /// Ends the blob, and returns its hash and size once it is stored; on a node with a home, once it
     /// is on disk. It stays for an hour without a task that needs it.
     ///
-    /// With `expected`, bytes with another hash are refused.
+    /// With `expected`, bytes with another hash are refused. A part or a root of a folder's list is
+    /// accepted once all blobs that it names are there.
     ///
     /// # Errors
     ///
-    /// As [`Self::write`], or the hash is another one.
-    pub async fn finish(self, expected: Option<BlobHash>) -> Result<(BlobHash, u64), BlobError> {
+    /// As [`Self::write`], or the hash is another one, or the bytes are not what `content` says
+    /// (`bad_folder`), or name a blob that is not there (`blob_missing`).
+    pub async fn finish(
+        self,
+        content: Content,
+        expected: Option<BlobHash>,
+    ) -> Result<(BlobHash, u64), BlobError> {
         let Self { node, pieces, writer, mut reservation, .. } = self;
         drop(pieces);
         let ready = writer.await.map_err(|_| InternalError::Stopped)??;
@@ -122,8 +139,13 @@ impl Upload {
         if let Some(expected) = expected.filter(|expected| *expected != hash) {
             return Err(BlobError::OtherHash { expected, found: hash });
         }
-        let reserved = reservation.take();
-        keep(&node, &reservation.place, vec![(ready, Vec::new())], reserved).await?;
+        let (ready, links) = blocking(move || {
+            let links = content.links(&ready)?;
+            Ok::<_, BlobError>((ready, links))
+        })
+        .await??;
+        let reserved = reservation.take(u64::MAX);
+        keep(&node, &reservation.place, vec![(ready, links)], reserved).await?;
         Ok((hash, size))
     }
 }

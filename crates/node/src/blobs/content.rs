@@ -1,0 +1,52 @@
+//! What the bytes of a blob are, which decides the blobs that it names.
+
+use meshwork_blob::{
+    Ready, folder,
+    limits::{PART_BYTES, ROOT_BYTES},
+};
+use meshwork_core::BlobHash;
+
+use super::BlobError;
+
+/// What the bytes of a blob are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// A file: it names no other blob.
+    #[default]
+    File,
+    /// A part of a folder's list: it names the larger files among its entries.
+    Part,
+    /// The root of a folder's list: it names the parts.
+    Folder,
+}
+
+impl Content {
+    /// The content with this name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::File, Self::Part, Self::Folder].into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The name in HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Part => "part",
+            Self::Folder => "folder",
+        }
+    }
+
+    /// The blobs that a complete blob names. Reads it, unless it is a file.
+    pub(super) fn links(self, blob: &Ready) -> Result<Vec<BlobHash>, BlobError> {
+        match self {
+            Self::File => Ok(Vec::new()),
+            Self::Part => {
+                let files = folder::files(&blob.bytes(PART_BYTES)?).map_err(BlobError::Format)?;
+                Ok(files.iter().map(|file| file.hash).collect())
+            }
+            Self::Folder => {
+                let parts = folder::parts(&blob.bytes(ROOT_BYTES)?).map_err(BlobError::Format)?;
+                Ok(parts.iter().map(|part| part.hash).collect())
+            }
+        }
+    }
+}
