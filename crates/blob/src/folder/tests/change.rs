@@ -161,7 +161,8 @@ fn what_changed_since_the_plan_is_refused_by_path() {
         make(&source, Path::new("d/small"), &file("small"));
         make(&source, Path::new("d/large"), &file(vec![1; LARGE]));
         make(&source, Path::new("d/link"), &Seen::Link("small".into()));
-        make(top.path(), Path::new("outside/secret"), &file("secret"));
+        // Of the planned size.
+        make(top.path(), Path::new("outside/secret"), &file("other"));
         let plan = Plan::of(&source).unwrap();
         change(&source.join(name));
         let error = Store::default().pack_planned(plan).unwrap_err();

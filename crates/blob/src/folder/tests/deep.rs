@@ -1,11 +1,11 @@
 //! Tests of deep and wide trees: bounded descriptors, no recursion, refusals by path.
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, os::unix::fs::MetadataExt as _};
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
 use super::*;
-use crate::folder::{PathFault, PlanError, remove_dir};
+use crate::folder::{PathFault, PlanError, descent::Descent, remove_dir};
 
 #[test]
 fn two_thousand_levels_travel_with_few_descriptors() {
@@ -36,6 +36,29 @@ fn two_thousand_levels_travel_with_few_descriptors() {
     remove_dir(&source).unwrap();
     remove_dir(&target).unwrap();
     assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_way_back_from_a_moved_directory_stays_beneath_the_top() {
+    let top = memory_directory();
+    let source = top.path().join("source");
+    make_levels(&source, 40);
+    let directory = openat(CWD, &source, OFlags::RDONLY, Mode::empty()).unwrap();
+    let mut descent = Descent::new(directory);
+    descent.go_to(["d"; 40].join("/").as_bytes()).unwrap();
+    let path_to = |levels| source.join(["d"; 40][..levels].join("/"));
+    fs::create_dir(top.path().join("away")).unwrap();
+    fs::rename(path_to(8), top.path().join("away/d")).unwrap();
+    for depth in (0..40).rev() {
+        descent.leave();
+        let expected = if depth < 8 {
+            path_to(depth)
+        } else {
+            top.path().join("away").join(["d"; 40][..depth - 7].join("/"))
+        };
+        let found = rustix::fs::fstat(descent.current().unwrap()).unwrap();
+        assert_eq!(found.st_ino, fs::metadata(expected).unwrap().ino(), "{depth}");
+    }
 }
 
 #[test]

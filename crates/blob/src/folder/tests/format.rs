@@ -127,6 +127,15 @@ fn bad_names_are_refused() {
     let long = [b"a/".repeat(2048), b"a".to_vec()].concat();
     let (store, hash) = forge(&[vec![inline(&long, b"")]], 0);
     assert!(matches!(decode(&store, hash), Err(FormatError::Length { length: 4097, .. })));
+    // The same path, with few new bytes in each entry.
+    let levels: Vec<_> = (1..=2_048).map(|count| &long[..2 * count - 1]).collect();
+    let mut entries: Vec<_> = levels.iter().map(|path| directory(path)).collect();
+    let (store, hash) = forge(std::slice::from_ref(&entries), 0);
+    assert_eq!(decode(&store, hash), Ok(2_048));
+    entries.push(directory(&long));
+    let (store, hash) = forge(&[entries], 0);
+    let error = decode(&store, hash).unwrap_err();
+    assert!(matches!(error, FormatError::Path { fault: PathFault::TooLong, .. }), "{error}");
 }
 
 #[test]
@@ -249,6 +258,15 @@ fn a_part_has_one_encoding() {
 fn a_decoder_takes_the_wanted_part_only() {
     let (store, folder) = encode([directory(b"a")]);
     let part = store.blobs[&parts(&store.blobs[&folder.hash]).unwrap()[0].hash].clone();
+    // The same part twice: the second is wanted when the first has ended.
+    let fill = vec![b'x'; 16 * 1024];
+    let entries = [b"a", b"b", b"c", b"d"].map(|name| inline(name.as_slice(), &fill));
+    let (full, hash) = forge(&[entries.to_vec(), entries.to_vec()], 1);
+    let mut decoder = Decoder::new(Root::decode(&full.blobs[&hash]).unwrap());
+    let first = full.blobs[&decoder.wanted().unwrap().hash].clone();
+    assert_eq!(decoder.open(first.clone()), Ok(()));
+    assert_eq!(decoder.open(first), Err(FormatError::WrongPart));
+
     let mut decoder = Decoder::new(Root::decode(&store.blobs[&folder.hash]).unwrap());
     let mut other = part.to_vec();
     other[9] = b'b';
