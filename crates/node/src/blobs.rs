@@ -24,6 +24,8 @@ mod error;
 mod file;
 mod folder;
 pub(crate) mod place;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub(crate) use self::place::Place;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use meshwork_core::{Advert, Capacity, HandlerName, limits as core_limits};
-use meshwork_exec::{Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
+use meshwork_exec::{FileHandler, Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
 use meshwork_net::{BuildError, identity};
 use tokio::sync::mpsc;
 
@@ -72,6 +72,17 @@ impl NetworkManagerBuilder {
     pub fn handler(mut self, handler: impl Handler) -> Self {
         self.registry = self.registry.and_then(|mut registry| {
             registry.register(handler)?;
+            Ok(registry)
+        });
+        self
+    }
+
+    /// Registers a handler whose input and output may be files. [`Self::build`] reports an invalid or
+    /// duplicate name.
+    #[must_use]
+    pub fn file_handler(mut self, handler: impl FileHandler) -> Self {
+        self.registry = self.registry.and_then(|mut registry| {
+            registry.register_file_handler(handler)?;
             Ok(registry)
         });
         self
