@@ -46,9 +46,14 @@ pub const CHECK_BYTES: usize = 64 * 1024;
 /// Maximum number of words that `text/top-words` lists: all words of an input of the usual size.
 /// [`INLINE_BYTES`](core::INLINE_BYTES) bounds the output as well.
 pub const TOP_WORDS: usize = 100_000;
-/// Maximum of a parameter that counts lines or matches: an input has hardly more of them than it
-/// has bytes.
-pub const COUNTED: usize = core::INLINE_BYTES;
+/// Bytes of a stream that a text handler processes at a time: large enough that system calls cost
+/// nothing, small enough that a cancel takes effect in milliseconds.
+pub const PIECE_BYTES: usize = 256 * 1024;
+/// Maximum bytes of a line of a stream that a text handler processes line by line, and of any part
+/// of it that cannot be cut: the memory that such a handler takes.
+pub const LINE_BYTES: usize = 16 * 1024 * 1024;
+/// Maximum of a parameter that counts lines or matches: more than any disk has.
+pub const COUNTED: u64 = 1_000_000_000_000;
 /// Maximum bytes of a compiled regular expression, and of each of its search caches: enough for
 /// thirty repeated `\w`, the largest class in common use, and compiled in some 10 ms.
 pub const REGEX_BYTES: usize = 2 * 1024 * 1024;

@@ -20,8 +20,18 @@
 //! The input must be UTF-8, else the failure `bad_input` names the first invalid byte; only
 //! `text/hash` accepts any bytes. Words are those of Unicode (UAX #29), and so are the grapheme
 //! clusters that `text/reverse` keeps whole. Direction controls are ordinary characters. Inputs up
-//! to [`INSTANT_TEXT`] bytes run in place, except with regular expressions; runs on larger inputs
-//! stop soon after they are cancelled, except for `text/upper` and `text/lower`.
+//! to [`INSTANT_TEXT`](crate::limits::INSTANT_TEXT) bytes run in place, except with regular expressions; runs on larger inputs
+//! stop soon after they are cancelled.
+//!
+//! # Inputs of any size
+//!
+//! A file is read as a stream, with the same result as if it were in memory: by `hash`, `upper` and
+//! `lines` without further bound; by `search` and `replace` if no line has more than [`LINE_BYTES`](crate::limits::LINE_BYTES);
+//! by `stats`, `word-count` and `lower` if there is a line feed, a space or, with few exceptions,
+//! another ASCII character that ends a word, at least once within that many bytes. A longer part is
+//! `bad_input`. `lines` reads to the end, because the rest may be no text; `search` reads twice if
+//! its list is large. `top-words`, `sort`, `unique` and `reverse` take at most [`HANDLER_INPUT`](crate::limits::HANDLER_INPUT): a
+//! larger input is `input_too_large`.
 //!
 //! # Lines
 //!
@@ -41,11 +51,12 @@
 //!
 //! Absent on purpose: languages, stemming, other encodings, locale-specific order.
 
-use bytes::Bytes;
-
 use crate::{
     context::TaskContext,
-    handler::{Description, Failure, Handler, HandlerError, ParamKind, ParamSpec},
+    handler::{
+        Description, Failure, FileHandler, HandlerError, Input, Output, OutputWriter, ParamKind,
+        ParamSpec,
+    },
     limits::{COUNTED, INSTANT_TEXT},
     registry::{RegisterError, Registry},
 };
@@ -54,18 +65,19 @@ mod case;
 mod count;
 mod hash;
 mod lines;
-mod output;
 mod pattern;
 mod replace;
 mod reverse;
 mod search;
 mod sort;
+mod source;
 mod template;
 #[cfg(test)]
 mod tests;
 mod top;
 mod unique;
 
+use self::source::{Bounds, Source};
 pub use self::{
     count::{Stats, WordCount, count_words},
     search::{MatchingLine, Search},
@@ -161,7 +173,7 @@ const fn counted(min: i64) -> ParamKind {
 }
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterError> {
-    HANDLERS.iter().try_for_each(|handler| registry.register(*handler))
+    HANDLERS.iter().try_for_each(|handler| registry.register_file_handler(*handler))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -172,18 +184,19 @@ struct TextHandler {
     run: Operation,
 }
 
-type Outcome = Result<Bytes, HandlerError>;
-
-type Operation = fn(&TaskContext, &[u8]) -> Outcome;
+type Operation =
+    fn(&TaskContext, &mut Source<'_>, &mut OutputWriter<'_>) -> Result<(), HandlerError>;
 
 impl TextHandler {
-    fn outcome(&self, cx: &TaskContext, input: &[u8]) -> Outcome {
+    fn outcome(&self, cx: &TaskContext, mut source: Source<'_>) -> Result<Output, HandlerError> {
         cx.check_params(self.params)?;
-        (self.run)(cx, input)
+        let mut output = Output::writer(cx);
+        (self.run)(cx, &mut source, &mut output)?;
+        output.finish()
     }
 }
 
-impl Handler for TextHandler {
+impl FileHandler for TextHandler {
     fn name(&self) -> &str {
         self.name
     }
@@ -192,19 +205,18 @@ impl Handler for TextHandler {
         Description { summary: self.summary.into(), params: self.params.into(), needs_input: true }
     }
 
-    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
-        Ok(self.outcome(cx, &input)?)
+    async fn run(&self, cx: &TaskContext, input: Input) -> Result<Output, Failure> {
+        if let Some(bytes) = input.inline() {
+            return Ok(self.outcome(cx, Source::Bytes(bytes))?);
+        }
+        let mut stream = input.reader()?;
+        let (size, bounds) = (input.size(), Bounds::OF_INPUTS);
+        let source = Source::Stream { stream: &mut stream, size, bounds };
+        Ok(self.outcome(cx, source)?)
     }
 
     fn is_instant(&self, input_len: usize) -> bool {
         // Compiling a pattern may take milliseconds.
         input_len <= INSTANT_TEXT && !self.params.iter().any(|param| param.kind == ParamKind::Regex)
     }
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<Bytes, HandlerError> {
-    // Plain structs of texts and numbers do not fail; if one did, a retry would fail too.
-    serde_json::to_vec(value)
-        .map(Bytes::from)
-        .map_err(|error| HandlerError::permanent(error.to_string()))
 }

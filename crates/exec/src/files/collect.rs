@@ -54,7 +54,7 @@ pub(crate) fn collect(cx: &TaskContext, output: Output) -> Result<Product, Handl
             copy(cx, &mut &*bytes, &mut draft)?;
             Ok(Product::file(finished(draft)?, false))
         }
-        OutputKind::Stored(blob) => Ok(Product::file(blob, false)),
+        OutputKind::Stored(blob) => Ok(Product::file(*blob, false)),
         OutputKind::File(path) => {
             let (file, facts) = opened(cx, &path)?;
             collect_file(cx, file, &facts)

@@ -19,11 +19,12 @@ use super::Files;
 use crate::{
     Ended, Failure, FileHandler, Input, Output, Registry, TaskContext, file_handler, handler_fn,
     limits::HANDLER_INPUT,
-    testing::{Rig, failure, output, work},
+    testing::{Rig, failure, output, with, work},
 };
 
 mod inputs;
 mod outputs;
+mod texts;
 mod work_dirs;
 
 /// A node's store and the folder for work folders.

@@ -91,6 +91,11 @@ impl HandlerError {
         Self::BadInput { message: message.into() }
     }
 
+    /// The input is not UTF-8 text from byte `at` on. Permanent.
+    pub(crate) fn not_text(at: u64) -> Self {
+        Self::bad_input(format!("the input is not UTF-8 text: invalid from byte {at} on"))
+    }
+
     /// The handler wrote to its input, which other tasks may share. Permanent.
     pub(crate) fn wrote_input() -> Self {
         Self::permanent(

@@ -19,7 +19,8 @@ pub struct Output(pub(crate) OutputKind);
 #[derive(Debug)]
 pub(crate) enum OutputKind {
     Bytes(Bytes),
-    Stored(Ready),
+    /// Boxed, because most outputs are small.
+    Stored(Box<Ready>),
     File(PathBuf),
 }
 
@@ -44,8 +45,8 @@ impl Output {
     ///     Ok(output.finish()?)
     /// });
     /// ```
-    pub fn writer(cx: &TaskContext) -> OutputWriter {
-        OutputWriter { cx: cx.clone(), head: Vec::new(), draft: None }
+    pub fn writer(cx: &TaskContext) -> OutputWriter<'_> {
+        OutputWriter { cx, head: Vec::new(), draft: None }
     }
 
     /// The bytes, if they travel in the result.
@@ -77,14 +78,15 @@ impl<T: Into<Bytes>> From<T> for Output {
 /// they are written; without a store, writing fails with
 /// [`OutputTooLarge`](HandlerError::OutputTooLarge). Dropping the writer drops the output.
 #[derive(Debug)]
-pub struct OutputWriter {
-    cx: TaskContext,
+pub struct OutputWriter<'c> {
+    cx: &'c TaskContext,
     /// The whole output so far, or the part that is not yet in the draft.
     head: Vec<u8>,
-    draft: Option<Draft>,
+    /// Boxed, because most outputs have none.
+    draft: Option<Box<Draft>>,
 }
 
-impl OutputWriter {
+impl OutputWriter<'_> {
     /// Ends the output.
     ///
     /// # Errors
@@ -95,7 +97,39 @@ impl OutputWriter {
             return Ok(Output::bytes(self.head));
         };
         draft.add(&self.head).map_err(collect::not_stored)?;
-        Ok(Output(OutputKind::Stored(collect::finished(draft)?)))
+        Ok(Output(OutputKind::Stored(Box::new(collect::finished(*draft)?))))
+    }
+
+    /// Appends a text.
+    pub(crate) fn push(&mut self, text: &str) -> Result<(), HandlerError> {
+        self.add(text.as_bytes())
+    }
+
+    /// Appends bytes; without a copy if they are the first and not too many.
+    pub(crate) fn push_owned(&mut self, bytes: impl Into<Vec<u8>>) -> Result<(), HandlerError> {
+        let bytes = bytes.into();
+        if self.head.is_empty() && self.draft.is_none() && bytes.len() <= INLINE_BYTES {
+            self.head = bytes;
+            return Ok(());
+        }
+        self.add(&bytes)
+    }
+
+    /// Appends bytes.
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
+        self.add(bytes)
+    }
+
+    /// Appends a value as JSON.
+    pub(crate) fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), HandlerError> {
+        // Plain structs of texts and numbers do not fail; if one did, a retry would fail too.
+        let json = serde_json::to_vec(value);
+        self.push_owned(json.map_err(|error| HandlerError::permanent(error.to_string()))?)
+    }
+
+    /// Whether more than [`INLINE_BYTES`] can be written.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.cx.files().is_some()
     }
 
     fn add(&mut self, bytes: &[u8]) -> Result<(), HandlerError> {
@@ -118,7 +152,7 @@ impl OutputWriter {
             Some(draft) => draft,
             None => {
                 let files = self.cx.files().ok_or(HandlerError::OutputTooLarge)?;
-                self.draft.insert(collect::draft(files)?)
+                self.draft.insert(Box::new(collect::draft(files)?))
             }
         };
         let head = mem::take(&mut self.head);
@@ -130,7 +164,7 @@ impl OutputWriter {
     }
 }
 
-impl io::Write for OutputWriter {
+impl io::Write for OutputWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.add(bytes)?;
         Ok(bytes.len())

@@ -1,13 +1,24 @@
 //! `text/upper` and `text/lower`.
 
-use bytes::Bytes;
+use super::source::{Cut, Source};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, OutputWriter},
+};
 
-use crate::{context::TaskContext, handler::HandlerError};
-
-pub(super) fn upper(_cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    Ok(str::from_utf8(input)?.to_uppercase().into())
+pub(super) fn upper(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
+    // Each character by itself.
+    source.each_piece(cx, Cut::Anywhere, |piece| output.push_owned(piece.to_uppercase()))
 }
 
-pub(super) fn lower(_cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    Ok(str::from_utf8(input)?.to_lowercase().into())
+pub(super) fn lower(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
+    source.each_piece(cx, Cut::Case, |piece| output.push_owned(piece.to_lowercase()))
 }

@@ -1,11 +1,14 @@
 //! `text/stats` and `text/word-count`.
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::json;
-use crate::{context::TaskContext, handler::HandlerError, limits::CHECK_WORDS};
+use super::source::{Cut, Source};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, OutputWriter},
+    limits::CHECK_WORDS,
+};
 
 /// The output of `text/stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,15 +43,21 @@ pub fn count_words(text: &str) -> u64 {
     text.unicode_words().map(|_| 1).sum()
 }
 
-pub(super) fn stats(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let text = str::from_utf8(input)?;
-    let WordCount { words, lines, bytes } = counted(cx, text)?;
-    let chars = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
-    json(&Stats { bytes, chars, lines, words })
+pub(super) fn stats(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
+    output.push_json(&counted(cx, source)?)
 }
 
-pub(super) fn word_count(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    json(&counted(cx, str::from_utf8(input)?)?)
+pub(super) fn word_count(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
+    let Stats { words, lines, bytes, .. } = counted(cx, source)?;
+    output.push_json(&WordCount { words, lines, bytes })
 }
 
 /// Calls `f` with each word, and stops when the attempt is cancelled.
@@ -66,10 +75,18 @@ pub(super) fn each_word<'t>(
     Ok(())
 }
 
-fn counted(cx: &TaskContext, text: &str) -> Result<WordCount, HandlerError> {
-    let mut words = 0;
-    each_word(cx, text, |_| words += 1)?;
-    let lines = text.lines().map(|_| 1).sum();
-    let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    Ok(WordCount { words, lines, bytes })
+fn counted(cx: &TaskContext, source: &mut Source<'_>) -> Result<Stats, HandlerError> {
+    let mut all = Stats::default();
+    // Whether the last line so far has no ending.
+    let mut is_open = false;
+    source.each_piece(cx, Cut::Words, |piece| {
+        each_word(cx, piece, |_| all.words += 1)?;
+        all.bytes += piece.len() as u64;
+        all.chars += piece.chars().count() as u64;
+        all.lines += piece.bytes().filter(|byte| *byte == b'\n').count() as u64;
+        is_open = !piece.is_empty() && !piece.ends_with('\n');
+        Ok(())
+    })?;
+    all.lines += u64::from(is_open);
+    Ok(all)
 }

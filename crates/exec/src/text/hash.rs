@@ -2,13 +2,12 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::source::Source;
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
-    limits::CHECK_BYTES,
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
 };
 
 const BLAKE3: &str = "blake3";
@@ -21,37 +20,29 @@ const ALGORITHM: ParamSpec = ParamSpec::with_default(
 );
 pub(super) const PARAMS: &[ParamSpec] = &[ALGORITHM];
 
-pub(super) fn hash(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+pub(super) fn hash(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     let algorithm: String = cx.value(&ALGORITHM)?;
     if algorithm == SHA256 {
         let mut hasher = Sha256::new();
-        each_chunk(cx, input, |chunk| hasher.update(chunk))?;
-        return Ok(hex(&hasher.finalize()));
+        source.each_chunk(cx, |chunk| hasher.update(chunk))?;
+        return output.push_owned(hex(&hasher.finalize()));
     }
     let mut hasher = blake3::Hasher::new();
-    each_chunk(cx, input, |chunk| {
+    source.each_chunk(cx, |chunk| {
         hasher.update(chunk);
     })?;
-    Ok(hex(hasher.finalize().as_bytes()))
+    output.push_owned(hex(hasher.finalize().as_bytes()))
 }
 
-fn each_chunk(
-    cx: &TaskContext,
-    input: &[u8],
-    mut f: impl FnMut(&[u8]),
-) -> Result<(), HandlerError> {
-    for chunk in input.chunks(CHECK_BYTES) {
-        cx.ensure_running()?;
-        f(chunk);
-    }
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> Bytes {
+fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing into a String does not fail.
         write!(text, "{byte:02x}").unwrap_or_default();
     }
-    text.into()
+    text
 }

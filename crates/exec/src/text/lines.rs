@@ -1,12 +1,12 @@
 //! The definition of a line, and `text/lines`.
 
-use bytes::Bytes;
-
-use super::{counted, output::Output};
+use super::{
+    counted,
+    source::{Cut, Source},
+};
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamSpec},
-    limits::COUNTED,
+    handler::{HandlerError, OutputWriter, ParamSpec},
 };
 
 /// A text whose lines are reordered or partly dropped.
@@ -49,13 +49,13 @@ impl<'t> Lines<'t> {
         Ok(lines)
     }
 
-    /// The output of `lines`, each with an ending.
-    pub(super) fn joined(
+    /// Writes `lines`, each with an ending.
+    pub(super) fn write(
         &self,
         cx: &TaskContext,
         lines: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> Result<Bytes, HandlerError> {
-        let mut output = Output::default();
+        output: &mut OutputWriter<'_>,
+    ) -> Result<(), HandlerError> {
         let mut ending = "";
         let mut last_is_empty = false;
         for line in lines {
@@ -69,7 +69,7 @@ impl<'t> Lines<'t> {
         if last_is_empty || self.text.ends_with('\n') {
             output.push(ending)?;
         }
-        Ok(output.into())
+        Ok(())
     }
 }
 
@@ -88,24 +88,33 @@ const TO: ParamSpec = ParamSpec::optional(
 );
 pub(super) const PARAMS: &[ParamSpec] = &[FROM, TO];
 
-pub(super) fn lines(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let from: usize = cx.value(&FROM)?;
-    let to = cx.param(&TO.name)?.unwrap_or(COUNTED);
+pub(super) fn lines(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
+    let from: u64 = cx.value(&FROM)?;
+    let to = cx.param(&TO.name)?.unwrap_or(u64::MAX);
     if from > to {
         return Err(HandlerError::bad_parameter(
             FROM.name,
             format!("at most `to`, {to}, not {from}"),
         ));
     }
-    let text = str::from_utf8(input)?;
-    let mut start = 0;
-    let mut end = 0;
-    for (number, line) in (1..=to).zip(text.split_inclusive('\n')) {
-        cx.ensure_running()?;
-        if number < from {
-            start += line.len();
+    // The number of the line that a piece begins with, or goes on with.
+    let mut number = 1;
+    source.each_piece(cx, Cut::Anywhere, |piece| {
+        let mut start = 0;
+        let mut end = 0;
+        for line in piece.split_inclusive('\n') {
+            if number < from {
+                start += line.len();
+            }
+            if number <= to {
+                end += line.len();
+            }
+            number += u64::from(line.ends_with('\n'));
         }
-        end += line.len();
-    }
-    Ok(Bytes::copy_from_slice(input.get(start..end).unwrap_or_default()))
+        output.push(piece.get(start..end).unwrap_or_default())
+    })
 }

@@ -44,16 +44,21 @@ impl Pattern {
         Ok(Self { regex, positions: cost(&hir) })
     }
 
-    /// The compiled pattern, for searches in the lines of `text`.
+    /// The compiled pattern. [`Self::check_lines_of`] comes before a search.
+    pub(super) fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
+    /// Checks that a search in each line of `text` takes a bounded time.
     ///
     /// # Errors
     ///
     /// [`HandlerError::BadParameter`] if the pattern is too large for the longest line of `text`.
-    pub(super) fn for_lines_of(&self, text: &str) -> Result<&Regex, HandlerError> {
+    pub(super) fn check_lines_of(&self, text: &str) -> Result<(), HandlerError> {
         let longest = text.lines().map(str::len).max().unwrap_or_default().max(1);
         let most = REGEX_STEPS / longest;
         if self.positions <= most {
-            return Ok(&self.regex);
+            return Ok(());
         }
         let positions = self.positions;
         Err(refused(format!("{positions} positions; for a line of {longest} bytes at most {most}")))

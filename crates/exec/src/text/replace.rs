@@ -1,15 +1,17 @@
 //! `text/replace`.
 
-use bytes::Bytes;
 use regex::Regex;
 
 use super::{
-    IGNORE_CASE, counted, lines::split_ending, output::Output, pattern::Pattern, template::Template,
+    IGNORE_CASE, counted,
+    lines::split_ending,
+    pattern::Pattern,
+    source::{Cut, Source},
+    template::Template,
 };
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
-    limits::COUNTED,
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
 };
 
 const PATTERN: ParamSpec =
@@ -29,45 +31,54 @@ const MAX: ParamSpec =
     ParamSpec::optional("max", counted(0), "how many matches to replace; default all");
 pub(super) const PARAMS: &[ParamSpec] = &[PATTERN, WITH, LITERAL, IGNORE_CASE, MAX];
 
-pub(super) fn replace(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+pub(super) fn replace(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     let literal = cx.value(&LITERAL)?;
-    let mut source: String = cx.value(&PATTERN)?;
+    let mut expression: String = cx.value(&PATTERN)?;
     if literal {
-        source = regex::escape(&source);
+        expression = regex::escape(&expression);
     }
-    let pattern = Pattern::new(&source, cx.value(&IGNORE_CASE)?)?;
+    let pattern = Pattern::new(&expression, cx.value(&IGNORE_CASE)?)?;
     let with: String = cx.value(&WITH)?;
-    let max = cx.param(&MAX.name)?.unwrap_or(COUNTED);
-    let text = str::from_utf8(input)?;
-    let regex = pattern.for_lines_of(text)?;
-    let template = if literal { Template::literal(&with) } else { Template::parse(&with, regex)? };
-    let mut replacing = Replacing { cx, regex, template, left: max, output: Output::default() };
-    for line in text.split_inclusive('\n') {
-        let (body, ending) = split_ending(line);
-        replacing.line(body)?;
-        replacing.output.push(ending)?;
-    }
-    Ok(replacing.output.into())
+    let template =
+        if literal { Template::literal(&with) } else { Template::parse(&with, pattern.regex())? };
+    let left = cx.param(&MAX.name)?.unwrap_or(u64::MAX);
+    let mut replacing = Replacing { cx, regex: pattern.regex(), template, left, output };
+    source.each_piece(cx, Cut::Lines, |piece| {
+        pattern.check_lines_of(piece)?;
+        for line in piece.split_inclusive('\n') {
+            let (body, ending) = split_ending(line);
+            replacing.line(body)?;
+            replacing.output.push(ending)?;
+        }
+        Ok(())
+    })
 }
 
-struct Replacing<'a> {
+struct Replacing<'a, 'c> {
     cx: &'a TaskContext,
     regex: &'a Regex,
     template: Template<'a>,
     /// Number of replacements that may still be made.
-    left: usize,
-    output: Output,
+    left: u64,
+    output: &'a mut OutputWriter<'c>,
 }
 
-impl Replacing<'_> {
+impl Replacing<'_, '_> {
     fn line(&mut self, line: &str) -> Result<(), HandlerError> {
         self.cx.ensure_running()?;
         let mut copied = 0;
-        for found in self.regex.find_iter(line).take(self.left) {
+        for found in self.regex.find_iter(line) {
+            if self.left == 0 {
+                break;
+            }
             // Each search may read the rest of the line, so that one line may take long.
             self.cx.ensure_running()?;
             self.output.push(line.get(copied..found.start()).unwrap_or_default())?;
-            self.template.expand(self.regex, line, found, &mut self.output)?;
+            self.template.expand(self.regex, line, found, self.output)?;
             copied = found.end();
             self.left -= 1;
         }

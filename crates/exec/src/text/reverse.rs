@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     lines::{Lines, split_ending},
-    output::Output,
+    source::Source,
 };
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
     limits::CHECK_WORDS,
 };
 
@@ -25,22 +24,31 @@ const BY: ParamSpec = ParamSpec::with_default(
 );
 pub(super) const PARAMS: &[ParamSpec] = &[BY];
 
-pub(super) fn reverse(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+pub(super) fn reverse(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     let by: String = cx.value(&BY)?;
-    if by == LINES {
-        let text = Lines::of(input)?;
-        return text.joined(cx, text.collect(cx)?.into_iter().rev());
-    }
-    let mut output = Output::default();
-    for line in str::from_utf8(input)?.split_inclusive('\n') {
-        let (body, ending) = split_ending(line);
-        push_reversed(cx, body, &mut output)?;
-        output.push(ending)?;
-    }
-    Ok(output.into())
+    source.whole(|input| {
+        if by == LINES {
+            let text = Lines::of(input)?;
+            return text.write(cx, text.collect(cx)?.into_iter().rev(), output);
+        }
+        for line in str::from_utf8(input)?.split_inclusive('\n') {
+            let (body, ending) = split_ending(line);
+            push_reversed(cx, body, output)?;
+            output.push(ending)?;
+        }
+        Ok(())
+    })
 }
 
-fn push_reversed(cx: &TaskContext, line: &str, output: &mut Output) -> Result<(), HandlerError> {
+fn push_reversed(
+    cx: &TaskContext,
+    line: &str,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     // Search from the front: from the back, each flag in a row of flags reads all flags before it.
     let mut chars = Vec::new();
     for (nth, char) in line.graphemes(true).enumerate() {

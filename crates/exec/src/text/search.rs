@@ -1,14 +1,16 @@
 //! `text/search`.
 
-use bytes::Bytes;
 use meshwork_core::limits::INLINE_BYTES;
 use serde::{Deserialize, Serialize};
 
-use super::{IGNORE_CASE, counted, output::Output, pattern::Pattern};
+use super::{
+    IGNORE_CASE, counted,
+    pattern::Pattern,
+    source::{Cut, Source},
+};
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
-    limits::COUNTED,
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
 };
 
 const PATTERN: ParamSpec =
@@ -22,9 +24,6 @@ const INVERT: ParamSpec = ParamSpec::with_default(
 const MAX: ParamSpec =
     ParamSpec::optional("max", counted(0), "how many lines to list, default all; all are counted");
 pub(super) const PARAMS: &[ParamSpec] = &[PATTERN, IGNORE_CASE, INVERT, MAX];
-
-/// JSON bytes of a listed line, without its text and number.
-const LISTED_BYTES: usize = r#"{"number":,"text":""}"#.len();
 
 /// The output of `text/search`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,29 +43,94 @@ pub struct MatchingLine {
     pub text: String,
 }
 
-pub(super) fn search(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let source: String = cx.value(&PATTERN)?;
-    let pattern = Pattern::new(&source, cx.value(&IGNORE_CASE)?)?;
-    let invert: bool = cx.value(&INVERT)?;
-    let max = cx.param(&MAX.name)?.unwrap_or(COUNTED);
-    let text = str::from_utf8(input)?;
-    let regex = pattern.for_lines_of(text)?;
-    let mut found = Search::default();
-    let mut size = 0;
-    for (number, line) in (1..).zip(text.lines()) {
-        cx.ensure_running()?;
-        if regex.is_match(line) == invert {
-            continue;
+pub(super) fn search(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
+    let expression: String = cx.value(&PATTERN)?;
+    let pattern = Pattern::new(&expression, cx.value(&IGNORE_CASE)?)?;
+    let invert = cx.value(&INVERT)?;
+    let max = cx.param(&MAX.name)?.unwrap_or(u64::MAX);
+    let query = Query { cx, pattern, invert };
+    // The count comes before the list, so the list has to wait. One that does not fit into memory is
+    // made again when the count is known.
+    let mut list = Vec::new();
+    let mut listed = 0;
+    let matches = query.each_match(source, |nth, line| {
+        if nth <= max && list.len() <= INLINE_BYTES {
+            append(&mut list, line)?;
+            listed = nth;
         }
-        found.matches += 1;
-        if found.lines.len() < max {
-            size += LISTED_BYTES + line.len();
-            // Too large already; writing the JSON checks the exact size.
-            if size > INLINE_BYTES {
-                return Err(HandlerError::OutputTooLarge);
+        if list.len() > INLINE_BYTES && !output.is_unbounded() {
+            return Err(HandlerError::OutputTooLarge);
+        }
+        Ok(())
+    })?;
+    output.push(&format!(r#"{{"matches":{matches},"lines":["#))?;
+    output.push_bytes(&list)?;
+    if listed < matches.min(max) {
+        query.each_match(source, |nth, line| {
+            list.clear();
+            if nth > listed && nth <= max {
+                // Not the first: a comma before it.
+                list.push(b',');
+                append_line(&mut list, line)?;
             }
-            found.lines.push(MatchingLine { number, text: line.to_owned() });
-        }
+            output.push_bytes(&list)
+        })?;
     }
-    Output::json(&found)
+    output.push("]}")
+}
+
+/// What is searched for.
+struct Query<'c> {
+    cx: &'c TaskContext,
+    pattern: Pattern,
+    invert: bool,
+}
+
+impl Query<'_> {
+    /// Calls `f` with each line that is to be found, and its number among them, from 1. Returns how
+    /// many there are.
+    fn each_match(
+        &self,
+        source: &mut Source<'_>,
+        mut f: impl FnMut(u64, Line<'_>) -> Result<(), HandlerError>,
+    ) -> Result<u64, HandlerError> {
+        let mut number = 0;
+        let mut matches = 0;
+        source.each_piece(self.cx, Cut::Lines, |piece| {
+            self.pattern.check_lines_of(piece)?;
+            for text in piece.lines() {
+                self.cx.ensure_running()?;
+                number += 1;
+                if self.pattern.regex().is_match(text) != self.invert {
+                    matches += 1;
+                    f(matches, Line { number, text })?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(matches)
+    }
+}
+
+/// A [`MatchingLine`] that is not copied.
+#[derive(Serialize)]
+struct Line<'t> {
+    number: u64,
+    text: &'t str,
+}
+
+/// Appends a line to a list in JSON.
+fn append(list: &mut Vec<u8>, line: Line<'_>) -> Result<(), HandlerError> {
+    if !list.is_empty() {
+        list.push(b',');
+    }
+    append_line(list, line)
+}
+
+fn append_line(list: &mut Vec<u8>, line: Line<'_>) -> Result<(), HandlerError> {
+    serde_json::to_writer(list, &line).map_err(|error| HandlerError::permanent(error.to_string()))
 }

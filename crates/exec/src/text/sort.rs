@@ -2,12 +2,10 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
-use bytes::Bytes;
-
-use super::lines::Lines;
+use super::{lines::Lines, source::Source};
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
 };
 
 const ASCENDING: &str = "asc";
@@ -32,25 +30,31 @@ const UNIQUE: ParamSpec = ParamSpec::with_default(
 );
 pub(super) const PARAMS: &[ParamSpec] = &[ORDER, NUMERIC, UNIQUE];
 
-pub(super) fn sort(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+pub(super) fn sort(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     let order: String = cx.value(&ORDER)?;
     let numeric = cx.value(&NUMERIC)?;
     let unique = cx.value(&UNIQUE)?;
-    let text = Lines::of(input)?;
-    let mut lines = text.collect(cx)?;
-    // Sorting cannot be interrupted, but a million lines take only some 20 ms by code points.
-    if numeric {
-        lines.sort_unstable_by(|a, b| by_number(a, b));
-    } else {
-        lines.sort_unstable();
-    }
-    if unique {
-        lines.dedup();
-    }
-    if order == DESCENDING {
-        lines.reverse();
-    }
-    text.joined(cx, lines)
+    source.whole(|input| {
+        let text = Lines::of(input)?;
+        let mut lines = text.collect(cx)?;
+        // Sorting cannot be interrupted, but a million lines take only some 20 ms by code points.
+        if numeric {
+            lines.sort_unstable_by(|a, b| by_number(a, b));
+        } else {
+            lines.sort_unstable();
+        }
+        if unique {
+            lines.dedup();
+        }
+        if order == DESCENDING {
+            lines.reverse();
+        }
+        text.write(cx, lines, output)
+    })
 }
 
 /// Compares by the numbers at the lines' beginnings, then by the lines.

@@ -2,8 +2,7 @@
 
 use regex::{Match, Regex};
 
-use super::output::Output;
-use crate::handler::HandlerError;
+use crate::handler::{HandlerError, OutputWriter};
 
 /// Texts and groups: `$1`, `$name`, `${name}`; `$$` is a dollar sign. A name is the longest
 /// possible one: `$1a` is the group `1a`.
@@ -56,7 +55,7 @@ impl<'t> Template<'t> {
         regex: &Regex,
         line: &str,
         found: Match<'_>,
-        output: &mut Output,
+        output: &mut OutputWriter<'_>,
     ) -> Result<(), HandlerError> {
         // Groups need a second search, which finds the same match first.
         let wanted = self.parts.iter().any(|part| matches!(part, Part::Group(1..)));

@@ -2,14 +2,13 @@
 
 use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{count::each_word, json};
+use super::{count::each_word, source::Source};
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
     limits::TOP_WORDS,
 };
 
@@ -53,20 +52,26 @@ pub fn count_each_word(text: &str) -> HashMap<Cow<'_, str>, u64> {
     counts
 }
 
-pub(super) fn top_words(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+pub(super) fn top_words(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     let n = cx.value(&N)?;
-    let text = str::from_utf8(input)?;
-    // Not a faster hash: the keys come from an untrusted text.
-    let mut counts: HashMap<Cow<'_, str>, u64> = HashMap::new();
-    let mut words = 0;
-    each_word(cx, text, |word| {
-        words += 1;
-        *counts.entry(lower_case(word)).or_default() += 1;
-    })?;
-    let mut top: Vec<_> = counts.into_iter().collect();
-    top.sort_unstable_by(|(a, n), (b, m)| (Reverse(n), a).cmp(&(Reverse(m), b)));
-    let counted = |(word, count): (Cow<'_, str>, u64)| CountedWord { word: word.into(), count };
-    json(&TopWords { words, top: top.into_iter().take(n).map(counted).collect() })
+    source.whole(|input| {
+        let text = str::from_utf8(input)?;
+        // Not a faster hash: the keys come from an untrusted text.
+        let mut counts: HashMap<Cow<'_, str>, u64> = HashMap::new();
+        let mut words = 0;
+        each_word(cx, text, |word| {
+            words += 1;
+            *counts.entry(lower_case(word)).or_default() += 1;
+        })?;
+        let mut top: Vec<_> = counts.into_iter().collect();
+        top.sort_unstable_by(|(a, n), (b, m)| (Reverse(n), a).cmp(&(Reverse(m), b)));
+        let counted = |(word, count): (Cow<'_, str>, u64)| CountedWord { word: word.into(), count };
+        output.push_json(&TopWords { words, top: top.into_iter().take(n).map(counted).collect() })
+    })
 }
 
 fn lower_case(word: &str) -> Cow<'_, str> {

@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use bytes::Bytes;
-
-use super::lines::Lines;
+use super::{lines::Lines, source::Source};
 use crate::{
     context::TaskContext,
-    handler::{HandlerError, ParamKind, ParamSpec},
+    handler::{HandlerError, OutputWriter, ParamKind, ParamSpec},
 };
 
 const COUNT: ParamSpec = ParamSpec::with_default(
@@ -18,10 +16,30 @@ const COUNT: ParamSpec = ParamSpec::with_default(
 );
 pub(super) const PARAMS: &[ParamSpec] = &[COUNT];
 
-pub(super) fn unique(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+pub(super) fn unique(
+    cx: &TaskContext,
+    source: &mut Source<'_>,
+    output: &mut OutputWriter<'_>,
+) -> Result<(), HandlerError> {
     let count = cx.value(&COUNT)?;
-    let text = Lines::of(input)?;
-    let mut distinct: Vec<(&str, usize)> = Vec::new();
+    source.whole(|input| {
+        let text = Lines::of(input)?;
+        let distinct = distinct(cx, &text)?;
+        if count {
+            let counted = distinct.into_iter().map(|(line, times)| format!("{times}\t{line}"));
+            text.write(cx, counted, output)
+        } else {
+            text.write(cx, distinct.into_iter().map(|(line, _)| line), output)
+        }
+    })
+}
+
+/// A line and how often it occurs.
+type Counted<'t> = (&'t str, usize);
+
+/// The distinct lines, in order of their first occurrence, and how often each occurs.
+fn distinct<'t>(cx: &TaskContext, text: &Lines<'t>) -> Result<Vec<Counted<'t>>, HandlerError> {
+    let mut distinct: Vec<Counted<'t>> = Vec::new();
     // Not a faster hash: the keys come from an untrusted text.
     let mut places: HashMap<&str, usize> = HashMap::new();
     text.each(cx, |line| {
@@ -38,9 +56,5 @@ pub(super) fn unique(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerErr
         }
         Ok(())
     })?;
-    if count {
-        text.joined(cx, distinct.into_iter().map(|(line, times)| format!("{times}\t{line}")))
-    } else {
-        text.joined(cx, distinct.into_iter().map(|(line, _)| line))
-    }
+    Ok(distinct)
 }

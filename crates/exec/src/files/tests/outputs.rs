@@ -73,7 +73,8 @@ async fn written_output_without_a_store_is_bounded() {
 
 #[test]
 fn write_beyond_the_bound_fails_at_once_without_a_store() {
-    let mut output = Output::writer(&context(&[]));
+    let cx = context(&[]);
+    let mut output = Output::writer(&cx);
     output.write_all(&bytes(INLINE_BYTES)).unwrap();
     let error = output.write_all(b"x").unwrap_err();
     assert!(matches!(error.into(), HandlerError::OutputTooLarge));

@@ -94,7 +94,10 @@ fn bad_parameters_are_refused_with_the_reason() {
     assert!(why("text/search", "", &[("pattern", r"(?=a)")]).contains("look-around"));
     assert!(why("text/search", "", &[("pattern", r"(a)\1")]).contains("backreferences"));
     assert!(why("text/search", "", &[("pattern", "a"), ("max", "-1")]).contains("max"));
-    assert!(why("text/replace", "", &[("pattern", "a"), with, ("max", "1048577")]).contains("max"));
+    assert!(
+        why("text/replace", "", &[("pattern", "a"), with, ("max", "1000000000001")])
+            .contains("max")
+    );
     for (template, group) in [("$1", "\"1\""), ("${name}", "\"name\""), ("5 $", "\"\"")] {
         let why = why("text/replace", "", &[("pattern", "a"), ("with", template)]);
         assert!(why.contains("\"with\"") && why.contains(group), "{why}");
@@ -116,6 +119,8 @@ fn pattern_size_is_bounded_alone_and_with_longest_line() {
     let larger = format!("[ab]{{{}}}", at_once + 1);
     let refused = why("text/search", &line, &[("pattern", &larger)]);
     assert!(refused.contains("129 positions"), "{refused}");
+    let replaced = why("text/replace", &line, &[("pattern", &larger), ("with", "")]);
+    assert_eq!(replaced, refused);
     assert!(refused.contains("1048576 bytes at most 128"), "{refused}");
     let shorter = format!("{}\n{}", &line[..INLINE_BYTES / 2], &line[..INLINE_BYTES / 2 - 1]);
     assert_eq!(search(&shorter, &[("pattern", &larger), ("max", "0")]).matches, 2);
