@@ -539,8 +539,7 @@ fn make_private_dir(path: &Path) -> Result<(), WriteError> {
 }
 
 fn sync_ready(blob: &Ready) -> Result<(), WriteError> {
-    let data = &blob.files.data;
-    blob.file.sync_all().map_err(WriteError::at(data))?;
+    sync(&blob.files.data)?;
     blob.files.outboard.as_deref().map_or(Ok(()), sync)
 }
 

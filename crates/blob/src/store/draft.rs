@@ -26,10 +26,10 @@ pub struct Draft {
     outboard_file: Option<File>,
 }
 
-/// A complete blob in the store, under no name yet. Dropping it removes its file.
+/// A complete blob in the store, under no name yet. Dropping it removes its file. Its file is not
+/// open: a folder may have many.
 #[derive(Debug)]
 pub struct Ready {
-    pub(super) file: File,
     pub(super) files: Files,
     pub(super) hash: BlobHash,
     pub(super) size: u64,
@@ -148,8 +148,7 @@ impl Draft {
         let (hash, mut rest) = std::mem::take(&mut self.hasher).finish();
         self.outboard.append(&mut rest);
         self.write_outboard()?;
-        let Self { file, files, .. } = self;
-        Ok(Ready { file, files, hash, size, _claim: None })
+        Ok(Ready { files: self.files, hash, size, _claim: None })
     }
 }
 
@@ -181,12 +180,15 @@ impl Ready {
     ///
     /// It has more than `limit` bytes, or the disk failed.
     pub fn bytes(&self, limit: usize) -> Result<Vec<u8>, ReadError> {
-        let at = ReadError::at(&self.files.data);
+        let path = &self.files.data;
         if self.size > limit as u64 {
-            return Err(at(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")));
+            let too_large = io::Error::new(io::ErrorKind::FileTooLarge, "it is too large");
+            return Err(ReadError::at(path)(too_large));
         }
         let mut bytes = vec![0; usize::try_from(self.size).unwrap_or_default()];
-        self.file.read_exact_at(&mut bytes, 0).map_err(at)?;
+        File::open(path)
+            .and_then(|file| file.read_exact_at(&mut bytes, 0))
+            .map_err(ReadError::at(path))?;
         Ok(bytes)
     }
 }
