@@ -19,11 +19,13 @@ use std::{
     },
 };
 
-use meshwork_blob::{Store, limits::COPY_BYTES};
+use meshwork_blob::{Blob, ReadError, Store, folder::remove_dir, limits::COPY_BYTES};
+use meshwork_core::BlobHash;
 
 use crate::{context::TaskContext, handler::HandlerError};
 
 pub(crate) mod collect;
+pub(crate) mod folder;
 mod lent;
 #[cfg(test)]
 mod tests;
@@ -78,6 +80,11 @@ impl Files {
         &self.store
     }
 
+    /// Opens a blob of an input.
+    pub(crate) fn stored(&self, hash: &BlobHash) -> Result<Blob, HandlerError> {
+        self.store.get_verified(hash).map_err(not_read)
+    }
+
     /// Creates a folder for an attempt.
     fn create_folder(&self) -> io::Result<PathBuf> {
         let number = self.work.next.fetch_add(1, Ordering::Relaxed);
@@ -116,8 +123,17 @@ fn create_private_dir(path: &Path) -> io::Result<()> {
 
 /// Removes a folder with all that is in it. Follows no link.
 fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+    match remove_dir(path) {
+        Err(error) if error.source.kind() != io::ErrorKind::NotFound => Err(error.source),
+        _ => Ok(()),
     }
+}
+
+/// A fault of this node; an attempt elsewhere may succeed.
+fn not_read(error: ReadError) -> HandlerError {
+    if error.is_lost() {
+        return HandlerError::InputLost(error);
+    }
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    HandlerError::failed(format!("cannot read the input: {error}{}", cause.unwrap_or_default()))
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use meshwork_blob::{Draft, Ready, WriteError};
+use meshwork_blob::{Draft, Ready};
 use meshwork_core::{BlobForm, BlobRef, limits::INLINE_BYTES};
 
-use super::{Files, copy};
+use super::{Files, copy, folder};
 use crate::{
     context::TaskContext,
     handler::{HandlerError, Output, OutputKind},
@@ -59,21 +59,23 @@ pub(crate) fn collect(cx: &TaskContext, output: Output) -> Result<Product, Handl
             let (file, facts) = opened(cx, &path)?;
             collect_file(cx, file, &facts)
         }
+        OutputKind::Folder(path) => {
+            let (path, facts) = inside(cx, &path)?;
+            if !facts.is_dir() {
+                let why = format!("output {}: not a folder", path.display());
+                return Err(HandlerError::permanent(why));
+            }
+            Ok(Product::Stored(Box::new(folder::pack(cx, cx.files_or_fail()?, &path)?)))
+        }
     }
 }
 
 pub(crate) fn draft(files: &Files) -> Result<Draft, HandlerError> {
-    files.store().draft().map_err(not_stored)
+    files.store().draft().map_err(HandlerError::not_stored)
 }
 
 pub(crate) fn finished(draft: Draft) -> Result<Ready, HandlerError> {
-    draft.finish().map_err(not_stored)
-}
-
-/// A fault of this node's disk; an attempt elsewhere may succeed.
-pub(crate) fn not_stored(error: WriteError) -> HandlerError {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    HandlerError::failed(format!("cannot store the output: {error}{}", cause.unwrap_or_default()))
+    draft.finish().map_err(HandlerError::not_stored)
 }
 
 fn collect_file(
@@ -98,18 +100,18 @@ fn collect_file(
 
 /// Opens an output file, which must lie in the attempt's folder.
 fn opened(cx: &TaskContext, path: &Path) -> Result<(File, Metadata), HandlerError> {
-    let path = inside(cx, path)?;
-    let missing = |error| HandlerError::failed(format!("output {}: {error}", path.display()));
-    let facts = fs::symlink_metadata(&path).map_err(missing)?;
+    let (path, facts) = inside(cx, path)?;
     if !facts.is_file() {
         return Err(HandlerError::permanent(format!("output {}: not a file", path.display())));
     }
-    let file = File::open(&path).map_err(missing)?;
+    let file = File::open(&path)
+        .map_err(|error| HandlerError::failed(format!("output {}: {error}", path.display())))?;
     Ok((file, facts))
 }
 
-/// The path with its parents resolved, if it lies in the attempt's folder.
-fn inside(cx: &TaskContext, path: &Path) -> Result<PathBuf, HandlerError> {
+/// The path with its parents resolved, and what is there, if it lies in the attempt's folder. A link
+/// at its end is not followed.
+fn inside(cx: &TaskContext, path: &Path) -> Result<(PathBuf, Metadata), HandlerError> {
     let shown = path.display();
     let outside =
         || HandlerError::permanent(format!("output {shown}: not in the attempt's work folder"));
@@ -123,5 +125,7 @@ fn inside(cx: &TaskContext, path: &Path) -> Result<PathBuf, HandlerError> {
     if !parent.starts_with(fs::canonicalize(&folder)?) {
         return Err(outside());
     }
-    Ok(parent.join(name))
+    let path = parent.join(name);
+    let facts = fs::symlink_metadata(&path).map_err(missing)?;
+    Ok((path, facts))
 }

@@ -22,6 +22,7 @@ use crate::{
     testing::{Rig, failure, output, with, work},
 };
 
+mod folders;
 mod inputs;
 mod outputs;
 mod texts;

@@ -2,7 +2,7 @@
 
 use std::{io, str::Utf8Error, string::FromUtf8Error};
 
-use meshwork_blob::ReadError;
+use meshwork_blob::{ReadError, WriteError};
 use meshwork_core::{FailureCode, TaskFailure, limits::INLINE_BYTES};
 
 /// Why a handler failed.
@@ -96,6 +96,14 @@ impl HandlerError {
         Self::bad_input(format!("the input is not UTF-8 text: invalid from byte {at} on"))
     }
 
+    /// The output cannot be stored: a fault of this node's disk.
+    pub(crate) fn not_stored(error: WriteError) -> Self {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        let text = format!("cannot store the output: {error}{}", cause.unwrap_or_default());
+        let kind = if error.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+        Self::Io(io::Error::new(kind, text))
+    }
+
     /// The handler wrote to its input, which other tasks may share. Permanent.
     pub(crate) fn wrote_input() -> Self {
         Self::permanent(
@@ -160,9 +168,12 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 impl From<io::Error> for HandlerError {
-    /// An error of a handler that passed through [`io::Write`] keeps its meaning.
+    /// An error of a handler or of the store that passed through [`io::Write`] keeps its meaning.
     fn from(error: io::Error) -> Self {
-        error.downcast().unwrap_or_else(Self::Io)
+        match error.downcast() {
+            Ok(error) => error,
+            Err(error) => error.downcast().map_or_else(Self::Io, Self::not_stored),
+        }
     }
 }
 

@@ -8,11 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use meshwork_blob::{Blob, ReadError};
+use meshwork_blob::Blob;
 use meshwork_core::{BlobForm, BlobRef, Payload};
 
 use super::HandlerError;
-use crate::{context::TaskContext, limits::HANDLER_INPUT};
+use crate::{context::TaskContext, files::folder::unpack, limits::HANDLER_INPUT};
 
 /// The input of a [`FileHandler`](super::FileHandler): bytes that came with the task, or a file or a
 /// folder in the node's store. Its methods block on the disk.
@@ -63,12 +63,14 @@ impl Input {
     /// A file with the input, or the folder, in the attempt's own folder; removed when the attempt
     /// ends. A second call gives the same path.
     ///
-    /// The file may be shared with the node's store, so that nothing is copied. It is read-only: an
-    /// attempt that writes to it fails. Copy it to [`work_dir`](TaskContext::work_dir) to change it.
+    /// A file may be shared with the node's store, so that nothing is copied. It is read-only: an
+    /// attempt that writes to it fails. Copy it to [`work_dir`](TaskContext::work_dir) to change it. A
+    /// folder is unpacked: its files are the attempt's own.
     ///
     /// # Errors
     ///
-    /// The node has no work folders, or the disk is full or failed.
+    /// The node has no work folders, the folder has names that the disk cannot tell apart, or the disk
+    /// is full or failed.
     pub fn path(&self) -> Result<PathBuf, HandlerError> {
         if let Some(path) = self.path.get() {
             return Ok(path.clone());
@@ -86,6 +88,11 @@ impl Input {
         let (files, work) = (self.cx.files_or_fail()?, self.cx.work());
         match &self.payload {
             Payload::Inline(bytes) => work.put_bytes(files, bytes),
+            Payload::Blob(blob) if blob.form == BlobForm::Folder => {
+                let path = work.input_path(files)?;
+                unpack(&self.cx, files, &blob.hash, &path)?;
+                Ok(path)
+            }
             Payload::Blob(blob) => {
                 let executable = blob.form == (BlobForm::File { executable: true });
                 work.put_blob(files, &self.cx, stored(&self.cx, blob)?, executable)
@@ -145,19 +152,10 @@ fn stored(cx: &TaskContext, blob: &BlobRef) -> Result<Blob, HandlerError> {
     if blob.form == BlobForm::Folder {
         return Err(HandlerError::bad_input("the input is a folder; this handler reads a file"));
     }
-    let stored = cx.files_or_fail()?.store().get_verified(&blob.hash).map_err(not_read)?;
+    let stored = cx.files_or_fail()?.stored(&blob.hash)?;
     if stored.size() != blob.size {
         let (is, said) = (stored.size(), blob.size);
         return Err(HandlerError::bad_input(format!("the input has {is} bytes instead of {said}")));
     }
     Ok(stored)
-}
-
-/// A fault of this node; an attempt elsewhere may succeed.
-fn not_read(error: ReadError) -> HandlerError {
-    if error.is_lost() {
-        return HandlerError::InputLost(error);
-    }
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    HandlerError::failed(format!("cannot read the input: {error}{}", cause.unwrap_or_default()))
 }

@@ -22,6 +22,7 @@ pub(crate) enum OutputKind {
     /// Boxed, because most outputs are small.
     Stored(Box<Ready>),
     File(PathBuf),
+    Folder(PathBuf),
 }
 
 impl Output {
@@ -53,9 +54,10 @@ impl Output {
     pub(crate) fn small(self) -> Result<Bytes, Self> {
         match self.0 {
             OutputKind::Bytes(bytes) if bytes.len() <= INLINE_BYTES => Ok(bytes),
-            other @ (OutputKind::Bytes(_) | OutputKind::Stored(_) | OutputKind::File(_)) => {
-                Err(Self(other))
-            }
+            other @ (OutputKind::Bytes(_)
+            | OutputKind::Stored(_)
+            | OutputKind::File(_)
+            | OutputKind::Folder(_)) => Err(Self(other)),
         }
     }
 
@@ -63,6 +65,27 @@ impl Output {
     /// Links are not followed. The executable bit of its owner is kept.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(OutputKind::File(path.into()))
+    }
+
+    /// A directory in the attempt's [work folder](TaskContext::work_dir), to which a relative path
+    /// refers, with all that is in it. Links inside it are kept; one that leads out of it, a socket or
+    /// a device fails the attempt.
+    ///
+    /// ```
+    /// use std::fs;
+    ///
+    /// use meshwork_exec::{Output, file_handler};
+    ///
+    /// file_handler("demo/two-files", |cx, input| async move {
+    ///     let dir = cx.work_dir()?.join("result");
+    ///     fs::create_dir(&dir)?;
+    ///     fs::copy(input.path()?, dir.join("copy"))?;
+    ///     fs::write(dir.join("size.txt"), input.size().to_string())?;
+    ///     Ok(Output::folder(dir))
+    /// });
+    /// ```
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        Self(OutputKind::Folder(path.into()))
     }
 }
 
@@ -96,7 +119,7 @@ impl OutputWriter<'_> {
         let Some(mut draft) = self.draft.take() else {
             return Ok(Output::bytes(self.head));
         };
-        draft.add(&self.head).map_err(collect::not_stored)?;
+        draft.add(&self.head).map_err(HandlerError::not_stored)?;
         Ok(Output(OutputKind::Stored(Box::new(collect::finished(*draft)?))))
     }
 
@@ -138,7 +161,7 @@ impl OutputWriter<'_> {
             if bytes.len() > INLINE_BYTES
                 && let Some(draft) = &mut self.draft
             {
-                return draft.add(bytes).map_err(collect::not_stored);
+                return draft.add(bytes).map_err(HandlerError::not_stored);
             }
         }
         self.head.extend_from_slice(bytes);
@@ -156,7 +179,7 @@ impl OutputWriter<'_> {
             }
         };
         let head = mem::take(&mut self.head);
-        draft.add(&head).map_err(collect::not_stored)?;
+        draft.add(&head).map_err(HandlerError::not_stored)?;
         // Reuses its memory.
         self.head = head;
         self.head.clear();

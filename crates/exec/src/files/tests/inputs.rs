@@ -64,13 +64,13 @@ async fn handler_of_bytes_gets_a_blob_in_memory_up_to_its_bound() {
 }
 
 #[tokio::test]
-async fn input_that_the_store_lost_is_a_retryable_failure() {
+async fn input_that_the_store_lost_is_a_lost_input() {
     let home = Home::new();
     let mut rig = home.rig(look);
     let hash = BlobHash::of(b"never there");
     let lost = Payload::from(BlobRef { hash, size: 11, form: BlobForm::FILE });
     let failure = failure(rig.run(work(NAME, lost)).await);
-    assert!(failure.is_retryable());
+    assert_eq!(failure.code, FailureCode::InputLost);
     assert!(failure.message.contains("does not have blob"), "{failure}");
 }
 

@@ -1,5 +1,9 @@
 //! Outputs in all their forms.
 
+use std::io::{self, ErrorKind};
+
+use meshwork_blob::WriteError;
+
 use super::*;
 use crate::{HandlerError, testing::context};
 
@@ -177,4 +181,13 @@ async fn failed_handler_leaves_no_draft() {
     let failure = failure(rig.run(work(NAME, "")).await);
     assert_eq!(failure.message, "changed its mind");
     assert_eq!(home.drafts(), 0);
+}
+
+#[test]
+fn full_store_is_a_fault_of_the_worker() {
+    let full = || WriteError::Full { path: "new/1".into(), source: ErrorKind::StorageFull.into() };
+    for error in [HandlerError::not_stored(full()), io::Error::other(full()).into()] {
+        assert_eq!(error.code(), FailureCode::NoSpace);
+        assert!(error.to_string().contains("cannot store the output: no space"), "{error}");
+    }
 }
