@@ -69,7 +69,7 @@ impl Files {
     }
 
     /// As [`open`](Self::open), for a folder that does not exist yet. It is created with the first
-    /// work folder, and whoever owns `store` removes it.
+    /// work folder, and the owner of `store` removes it.
     pub fn temporary(store: Store, work: impl Into<PathBuf>) -> Self {
         let work = Arc::new(WorkRoot { path: work.into(), next: AtomicU64::new(1) });
         Self { store, work }
