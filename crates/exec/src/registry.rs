@@ -122,7 +122,7 @@ impl Registry {
         self.insert(name, description, erased::erase_file_handler(handler))
     }
 
-    fn insert(
+    pub(crate) fn insert(
         &mut self,
         name: HandlerName,
         description: Description,

@@ -58,7 +58,7 @@ use crate::{
         ParamSpec,
     },
     limits::{COUNTED, INSTANT_TEXT},
-    registry::{RegisterError, Registry},
+    registry::{RegisterError, Registry, erased::erase_direct},
 };
 
 mod case;
@@ -173,7 +173,13 @@ const fn counted(min: i64) -> ParamKind {
 }
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterError> {
-    HANDLERS.iter().try_for_each(|handler| registry.register_file_handler(*handler))
+    HANDLERS.iter().try_for_each(|handler| {
+        let on_bytes = |handler: &TextHandler, cx: &TaskContext, bytes: &[u8]| {
+            handler.outcome(cx, Source::Bytes(bytes))
+        };
+        let erased = erase_direct(*handler, on_bytes);
+        registry.insert(handler.name.parse()?, handler.describe(), erased)
+    })
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -206,9 +212,6 @@ impl FileHandler for TextHandler {
     }
 
     async fn run(&self, cx: &TaskContext, input: Input) -> Result<Output, Failure> {
-        if let Some(bytes) = input.inline() {
-            return Ok(self.outcome(cx, Source::Bytes(bytes))?);
-        }
         let mut stream = input.reader()?;
         let (size, bounds) = (input.size(), Bounds::OF_INPUTS);
         let source = Source::Stream { stream: &mut stream, size, bounds };

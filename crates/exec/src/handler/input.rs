@@ -79,11 +79,6 @@ impl Input {
         Ok(self.path.get_or_init(|| path).clone())
     }
 
-    /// The bytes that came with the task; `None` if it is a blob.
-    pub(crate) fn inline(&self) -> Option<&Bytes> {
-        self.payload.inline()
-    }
-
     fn make_path(&self) -> Result<PathBuf, HandlerError> {
         let (files, work) = (self.cx.files_or_fail()?, self.cx.work());
         match &self.payload {

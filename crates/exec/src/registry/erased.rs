@@ -2,6 +2,7 @@
 
 use std::{future, sync::Arc};
 
+use bytes::Bytes;
 use meshwork_core::{Payload, limits::INLINE_BYTES};
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -34,6 +35,14 @@ pub(crate) fn erase_file_handler(handler: impl FileHandler) -> Arc<dyn Erased> {
     Arc::new(OfFiles(handler))
 }
 
+/// As [`erase_file_handler`], for a handler whose run on bytes that came with the task is a plain call.
+pub(crate) fn erase_direct<H: FileHandler>(handler: H, on_bytes: OnBytes<H>) -> Arc<dyn Erased> {
+    Arc::new(Direct { handler, on_bytes })
+}
+
+/// The run of a handler on bytes that came with the task.
+pub(crate) type OnBytes<H> = fn(&H, &TaskContext, &[u8]) -> Result<Output, HandlerError>;
+
 /// A placeholder that is never polled and takes no memory.
 pub(crate) fn no_run() -> Run {
     Run::new(future::pending())
@@ -58,8 +67,7 @@ impl<H: Handler> Erased for OfBytes<H> {
                 // Boxed, so that the runs of small outputs take no room for it.
                 return Box::pin(work.collect(output.into())).await;
             }
-            work.close()?;
-            Ok(Product::Inline(output))
+            work.inline(output)
         });
     }
 }
@@ -77,10 +85,36 @@ impl<H: FileHandler> Erased for OfFiles<H> {
             let input = Input::new(cx.clone(), input);
             let output = self.0.run(&cx, input).await.map_err(Failure::into_error)?;
             match output.small() {
-                Ok(bytes) => {
-                    work.close()?;
-                    Ok(Product::Inline(bytes))
+                Ok(bytes) => work.inline(bytes),
+                Err(output) => Box::pin(work.collect(output)).await,
+            }
+        });
+    }
+}
+
+/// Runs on small inputs are many, so that they take no room for what files need.
+struct Direct<H> {
+    handler: H,
+    on_bytes: OnBytes<H>,
+}
+
+impl<H: FileHandler> Erased for Direct<H> {
+    fn is_instant(&self, input_len: usize) -> bool {
+        self.handler.is_instant(input_len)
+    }
+
+    fn prepare(self: Arc<Self>, cx: TaskContext, input: Payload, run: &mut Run) {
+        run.set(async move {
+            let work = CloseWork(&cx);
+            let output = match input {
+                Payload::Inline(bytes) => (self.on_bytes)(&self.handler, &cx, &bytes)?,
+                Payload::Blob(_) => {
+                    let run = self.handler.run(&cx, Input::new(cx.clone(), input));
+                    Box::pin(run).await.map_err(Failure::into_error)?
                 }
+            };
+            match output.small() {
+                Ok(bytes) => work.inline(bytes),
                 Err(output) => Box::pin(work.collect(output)).await,
             }
         });
@@ -92,6 +126,12 @@ impl<H: FileHandler> Erased for OfFiles<H> {
 struct CloseWork<'a>(&'a TaskContext);
 
 impl CloseWork<'_> {
+    /// Ends a run with a small output.
+    fn inline(self, output: Bytes) -> Outcome {
+        self.close()?;
+        Ok(Product::Inline(output))
+    }
+
     /// Stores a large output.
     async fn collect(self, output: Output) -> Outcome {
         if self.0.files().is_some() {
