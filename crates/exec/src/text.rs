@@ -20,18 +20,19 @@
 //! The input must be UTF-8, else the failure `bad_input` names the first invalid byte; only
 //! `text/hash` accepts any bytes. Words are those of Unicode (UAX #29), and so are the grapheme
 //! clusters that `text/reverse` keeps whole. Direction controls are ordinary characters. Inputs up
-//! to [`INSTANT_TEXT`](crate::limits::INSTANT_TEXT) bytes run in place, except with regular expressions; runs on larger inputs
+//! to [`INSTANT_TEXT`] bytes run in place, except with regular expressions; runs on larger inputs
 //! stop soon after they are cancelled.
 //!
 //! # Inputs of any size
 //!
 //! A file is read as a stream, with the same result as if it were in memory: by `hash`, `upper` and
-//! `lines` without further bound; by `search` and `replace` if no line has more than [`LINE_BYTES`](crate::limits::LINE_BYTES);
-//! by `stats`, `word-count` and `lower` if there is a line feed, a space or, with few exceptions,
-//! another ASCII character that ends a word, at least once within that many bytes. A longer part is
-//! `bad_input`. `lines` reads to the end, because the rest may be no text; `search` reads twice if
-//! its list is large. `top-words`, `sort`, `unique` and `reverse` take at most [`HANDLER_INPUT`](crate::limits::HANDLER_INPUT): a
-//! larger input is `input_too_large`.
+//! `lines` without further bound; by `search` and `replace` if no line has more than
+//! [`LINE_BYTES`](crate::limits::LINE_BYTES); by `stats`, `word-count` and `lower` if there is a line
+//! feed, a space or, with few exceptions, another ASCII character that ends a word, at least once
+//! within that many bytes. A longer part is `bad_input`. `lines` reads to the end, because the rest
+//! may be no text; `search` reads twice if its list is large. `top-words`, `sort`, `unique` and
+//! `reverse` take at most [`HANDLER_INPUT`](crate::limits::HANDLER_INPUT): a larger input is
+//! `input_too_large`.
 //!
 //! # Lines
 //!
