@@ -78,7 +78,9 @@
 //! | `unsupported`, `incompatible_version` | 501 | the peer does not support it |
 //! | `busy` | 429, 503 | too many requests; retry after `retry_after_ms` |
 //! | `queue_full`, `recovering`, `shutting_down` | 503 | the node accepts no tasks now |
-//! | `disk_full` | 507 | the disk is too full to keep the task |
+//! | `blob_missing` | 404 | the node does not have the file |
+//! | `blob_in_use` | 409 | a task or a folder needs the file |
+//! | `disk_full`, `no_space` | 507 | no space for the task or its files; retry after `retry_after_ms` |
 //! | `damaged` | 500 | the task's record on disk cannot be read |
 //! | `transport`, `bad_config`, `internal` | 500, 503 | the node failed, or has stopped |
 //! | `protocol` | 502 | a peer's answer is invalid |

@@ -6,11 +6,13 @@
 //! Absent on purpose: which blobs are kept, for which owner, and how many bytes they may take
 //! (`meshwork_core::engine`), and how blobs travel (`meshwork-net`).
 
+mod content;
 pub mod folder;
 pub mod hasher;
 pub mod limits;
 pub mod piece;
 pub mod store;
 
+pub use content::{Content, ContentError};
 pub use piece::Source;
 pub use store::{Blob, Draft, Partial, PieceError, ReadError, Ready, Store, WriteError};

@@ -91,7 +91,7 @@ struct Stored {
 pub struct Serial(pub u64);
 
 /// A blob that was published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The hash of its bytes.
     pub hash: BlobHash,
@@ -99,6 +99,8 @@ pub struct Published {
     pub size: u64,
     /// Its file.
     pub serial: Serial,
+    /// The blobs that it names.
+    pub links: Vec<BlobHash>,
 }
 
 /// A stored blob, open for reading. It stays readable when the store removes it.
@@ -194,7 +196,7 @@ impl Store {
         let each = blobs.len() <= SYNC_EACH;
         let mut published = Vec::with_capacity(blobs.len());
         let mut folders = Vec::new();
-        for blob in blobs {
+        for mut blob in blobs {
             if self.shared.life == Life::Durable && each {
                 sync_ready(&blob)?;
             }
@@ -202,8 +204,9 @@ impl Store {
             let path = self.path(&hash);
             let folder = path.parent().unwrap_or(&self.shared.dir).to_owned();
             make_private_dir(&folder)?;
+            let links = std::mem::take(&mut blob.links);
             let serial = self.give_name(blob, &path)?;
-            published.push(Published { hash, size, serial });
+            published.push(Published { hash, size, serial, links });
             folders.push(folder);
         }
         if self.shared.life == Life::Durable {

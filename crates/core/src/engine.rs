@@ -12,6 +12,7 @@
 use rand_core::Rng;
 
 mod blob_input;
+mod blob_requests;
 mod blobs;
 mod config;
 mod epoch_map;
@@ -117,7 +118,7 @@ impl Engine {
             Input::Unwatch { id, token } => owner.store.on_unwatch(id, token),
             Input::Finished { run, end, took } => worker.on_finished(cx, run, end, took),
             Input::Collected { run, blobs, output, took } => {
-                let end = blobs::on_collected(cx, blobs, output);
+                let end = blob_requests::on_collected(cx, blobs, output);
                 worker.on_finished(cx, run, end, took);
             }
             Input::Progress { run, fraction, message } => {
@@ -125,7 +126,7 @@ impl Engine {
             }
             Input::Persisted { seq } => cx.node.gate.open(seq, cx.out),
             Input::Archived { first } => owner.store.on_archived(cx.node, first),
-            Input::Blobs { request, token } => blobs::on_request(cx, request, token),
+            Input::Blobs { request, token } => blob_requests::on_request(cx, request, token),
             Input::BlobEvent(event) => cx.node.blobs.on_event(event),
             Input::Tick => on_tick(cx, owner, worker),
             Input::Disk { full } => cx.node.disk_full = full,

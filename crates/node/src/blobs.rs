@@ -4,22 +4,15 @@
 
 use std::{path::Path, sync::Arc};
 
+use crate::{driver::question::Question, error::InternalError, node::Node};
 use meshwork_core::{
-    BlobForm, BlobHash, BlobRef, Reason,
+    BlobForm, BlobHash, BlobRef,
     engine::{
         BlobReply, BlobRequest,
         view::{BlobSpace, BlobView},
     },
 };
-use tokio::sync::oneshot;
 
-use crate::{
-    driver::{call::Call, question::Question},
-    error::InternalError,
-    node::Node,
-};
-
-mod content;
 mod error;
 mod file;
 mod folder;
@@ -28,8 +21,9 @@ pub(crate) mod place;
 mod tests;
 mod upload;
 
-pub(crate) use self::place::Place;
-pub use self::{content::Content, error::BlobError, upload::Upload};
+pub use meshwork_blob::Content;
+
+pub use self::{error::BlobError, upload::Upload};
 
 /// The blobs of a node. Cheap to clone.
 ///
@@ -130,7 +124,7 @@ impl Blobs {
     }
 
     async fn view(&self, request: BlobRequest) -> Result<BlobView, BlobError> {
-        match self::request(&self.node, request).await? {
+        match upload::request(&self.node, request).await? {
             BlobReply::Blob(blob) => Ok(blob),
             BlobReply::Reserved | BlobReply::Stored | BlobReply::Removed { .. } => {
                 Err(InternalError::Stopped.into())
@@ -158,7 +152,7 @@ impl Blobs {
     }
 
     async fn freed(&self, request: BlobRequest) -> Result<u64, BlobError> {
-        match self::request(&self.node, request).await? {
+        match upload::request(&self.node, request).await? {
             BlobReply::Removed { bytes } => Ok(bytes),
             BlobReply::Reserved | BlobReply::Stored | BlobReply::Blob(_) => {
                 Err(InternalError::Stopped.into())
@@ -195,12 +189,4 @@ impl std::fmt::Debug for Blobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Blobs").field("node", &self.node.local_peer).finish()
     }
-}
-
-/// Sends a request about blobs to the engine.
-async fn request(node: &Arc<Node>, request: BlobRequest) -> Result<BlobReply, BlobError> {
-    let (answer, answered) = oneshot::channel();
-    node.call(Call::Blobs { request, answer }).await?;
-    let reply: Result<BlobReply, Reason> = answered.await.map_err(|_| InternalError::Stopped)?;
-    Ok(reply?)
 }

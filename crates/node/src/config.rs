@@ -95,7 +95,7 @@ pub struct Offered {
     pub cpus: Option<u32> = None, in CPUS,
     /// Memory offered, in bytes. 0 to 1 PiB. Default: all.
     pub memory_bytes: Option<u64> = None, in MEMORY,
-    /// Disk offered for files of tasks, in bytes. 1 MiB or more. Default: half of what is free or
+    /// Disk offered for files of tasks, in bytes. 1 MiB to 1024 PiB. Default: half of what is free or
     /// taken by such files when the node starts.
     pub disk_bytes: Option<u64> = None, in DISK,
     /// GPUs offered. 0 to 1,024. Default 0.

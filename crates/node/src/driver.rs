@@ -24,7 +24,7 @@ use self::{
     stopping::Stopping, waiters::Waiters,
 };
 use crate::{
-    blobs::Place,
+    blobs::place::Place,
     clock::Clock,
     event::NetworkEvent,
     health::Handlers,

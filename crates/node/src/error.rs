@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use meshwork_blob::WriteError;
 use meshwork_core::{
     CancelledBy, ExpiredLimit, NetworkProtocol, PeerId, Reason, TaskEnd, TaskFailure,
     discovery::InvalidQuery, resource::InvalidResources, task::InvalidTask,
@@ -12,8 +13,7 @@ use meshwork_net::{
 };
 
 use crate::{
-    blobs::BlobError, config::UnknownFamily, home::HomeError, journal::JournalError,
-    monitor::ResourceError,
+    config::UnknownFamily, home::HomeError, journal::JournalError, monitor::ResourceError,
 };
 
 #[cfg(test)]
@@ -250,9 +250,9 @@ pub enum InternalError {
     /// The folder for work folders of attempts cannot be opened.
     #[error("cannot open the folder of attempts in the home: {0}")]
     Work(#[source] io::Error),
-    /// The store of blobs cannot be opened.
+    /// The store of blobs in the home cannot be opened.
     #[error(transparent)]
-    Blobs(Box<BlobError>),
+    Blobs(#[from] WriteError),
     /// The identity key cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),

@@ -11,7 +11,7 @@ use meshwork_net::{Keypair, NetHandle, PeerStatus};
 use tokio::sync::mpsc;
 
 use crate::{
-    blobs::Place,
+    blobs::place::Place,
     clock::Clock,
     config::{Identity, NetworkConfig},
     driver::{

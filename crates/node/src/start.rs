@@ -160,9 +160,7 @@ async fn open(node: &Node, engine: &mut Engine) -> Result<Opened, NetworkError> 
     let (journal, known) = open_journal(node, home, engine).await?;
     let dir = home.clone();
     let opened = tokio::task::spawn_blocking(move || Place::open(&dir, &known)).await;
-    let (blobs, lost) = opened
-        .map_err(|_| InternalError::Stopped)?
-        .map_err(|error| InternalError::Blobs(Box::new(error)))?;
+    let (blobs, lost) = opened.map_err(|_| InternalError::Stopped)?.map_err(InternalError::from)?;
     engine.set_blob_budget(budget(node, blobs.store().dir(), engine));
     Ok(Opened { journal: Some(journal), blobs: Arc::new(blobs), lost })
 }

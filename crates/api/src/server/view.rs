@@ -122,6 +122,7 @@ fn obstacle_code(obstacle: &Obstacle) -> ObstacleCode {
         Obstacle::NoHandlerThere { .. } => ObstacleCode::NoHandlerThere,
         Obstacle::NotOffered { .. } => ObstacleCode::NotOffered,
         Obstacle::Requirement { .. } => ObstacleCode::Requirement,
+        Obstacle::Version { .. } => ObstacleCode::Version,
         Obstacle::Refused(_) => ObstacleCode::Refused,
         Obstacle::Busy { .. } => ObstacleCode::Busy,
         Obstacle::NoSession => ObstacleCode::NoSession,

@@ -14,9 +14,12 @@ words! {
     ErrorCode {
         Ambiguous = "ambiguous",
         BadConfig = "bad_config",
+        BadFolder = "bad_folder",
         BadInput = "bad_input",
         BadParameter = "bad_parameter",
         BadRequest = "bad_request",
+        BlobInUse = "blob_in_use",
+        BlobMissing = "blob_missing",
         /// The connection to the node broke, or no answer came in time.
         Broken = "broken",
         Busy = "busy",
@@ -47,6 +50,7 @@ words! {
         MethodNotAllowed = "method_not_allowed",
         NoResult = "no_result",
         NoRetry = "no_retry",
+        NoSpace = "no_space",
         NoSuchRoute = "no_such_route",
         NotAccepted = "not_accepted",
         NotAdmitted = "not_admitted",

@@ -78,6 +78,8 @@ words! {
         NotTarget = "not_target",
         NoHandlerThere = "no_handler_there",
         NotOffered = "not_offered",
+        /// The peer speaks an older version of the protocol.
+        Version = "version",
         Requirement = "requirement",
         Refused = "refused",
         Busy = "busy",

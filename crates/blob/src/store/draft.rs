@@ -11,6 +11,7 @@ use meshwork_core::BlobHash;
 
 use super::{ReadError, WriteError, create_private, outboard_path, partial::Claim};
 use crate::{
+    content::{Content, ContentError},
     hasher::BlobHasher,
     limits::{COPY_BYTES, OUTBOARD_BUFFER},
 };
@@ -35,6 +36,8 @@ pub struct Ready {
     pub(super) size: u64,
     /// Of a blob that arrived in pieces. Dropped after the files.
     pub(super) _claim: Option<Claim>,
+    /// The blobs that it names.
+    pub(super) links: Vec<BlobHash>,
 }
 
 /// The files of a blob without a name; dropping this removes them.
@@ -148,7 +151,7 @@ impl Draft {
         let (hash, mut rest) = std::mem::take(&mut self.hasher).finish();
         self.outboard.append(&mut rest);
         self.write_outboard()?;
-        Ok(Ready { files: self.files, hash, size, _claim: None })
+        Ok(Ready { files: self.files, hash, size, links: Vec::new(), _claim: None })
     }
 }
 
@@ -172,6 +175,16 @@ impl Ready {
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Reads the blobs that it names, to be kept as long as it.
+    ///
+    /// # Errors
+    ///
+    /// Its bytes are not this content, or cannot be read.
+    pub fn read_links(&mut self, content: Content) -> Result<(), ContentError> {
+        self.links = content.links(self)?;
+        Ok(())
     }
 
     /// The bytes of a blob that is known to be small.

@@ -215,7 +215,7 @@ impl Partial {
             Self { hash, size, path, open: Some(open), claim, .. } if is_whole => {
                 let outboard = open.outboard.is_some().then(|| outboard_path(&path));
                 let files = Files { data: path, outboard };
-                Ok(Ready { files, hash, size, _claim: Some(claim) })
+                Ok(Ready { files, hash, size, links: Vec::new(), _claim: Some(claim) })
             }
             partial => Err(Box::new(partial)),
         }

@@ -17,7 +17,7 @@ fn ready(store: &Store, bytes: &[u8]) -> Ready {
 }
 
 fn add(store: &Store, bytes: &[u8]) -> Published {
-    store.publish(vec![ready(store, bytes)]).unwrap()[0]
+    store.publish(vec![ready(store, bytes)]).unwrap().remove(0)
 }
 
 fn contents(store: &Store, hash: &BlobHash) -> Vec<u8> {

@@ -179,6 +179,7 @@ fn obstacle(code: &ObstacleCode) -> &str {
         ObstacleCode::NotTrusted => "not trusted",
         ObstacleCode::NotOffered => "not offering it",
         ObstacleCode::Requirement => "missing a requirement",
+        ObstacleCode::Version => "of an older version",
         ObstacleCode::Refused => "refused it",
         ObstacleCode::NoSession => "connecting",
         ObstacleCode::ShuttingDown => "shutting down",

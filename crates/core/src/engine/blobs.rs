@@ -17,20 +17,12 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashMap;
 
 use super::{
-    blob_input::{BlobEvent, BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
-    input::{Effect, Reply, Token},
-    node::Cx,
+    blob_input::{BlobEvent, BlobRecord, NewBlob, StoredBlob},
+    input::Effect,
     record::Record,
     view::{BlobSpace, BlobView},
 };
-use crate::{
-    blob::{BlobHash, BlobRef},
-    failure::{FailureCode, TaskFailure},
-    frame::AttemptEnd,
-    limits,
-    reason::Reason,
-    time::Time,
-};
+use crate::{blob::BlobHash, limits, reason::Reason, time::Time};
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +44,13 @@ pub(super) struct Blobs {
     removed: Vec<StoredBlob>,
     /// The time of the latest input.
     now: Time,
+}
+
+/// The blob that a holder needed, and the one that it needs from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) from: Option<BlobHash>,
+    pub(super) to: Option<BlobHash>,
 }
 
 /// A blob that is stored, or that something holds.
@@ -105,7 +104,7 @@ impl Blobs {
     }
 
     /// Makes room for bytes that are about to be written, and reserves it.
-    fn reserve(&mut self, bytes: u64) -> Result<(), Reason> {
+    pub(super) fn reserve(&mut self, bytes: u64) -> Result<(), Reason> {
         self.make_room(bytes)?;
         self.reserved += bytes;
         Ok(())
@@ -128,7 +127,7 @@ impl Blobs {
     pub(super) fn on_event(&mut self, event: BlobEvent) {
         match event {
             BlobEvent::Unreserved { bytes } => self.reserved = self.reserved.saturating_sub(bytes),
-            BlobEvent::Lost { hash } => self.evict(&hash),
+            BlobEvent::Lost { hash } => drop(self.evict(&hash)),
         }
     }
 
@@ -141,14 +140,17 @@ impl Blobs {
         self.budget.saturating_sub(self.used + self.reserved)
     }
 
-    /// Adds blobs whose bytes are on disk. None is added if one names a blob that is not stored.
-    fn store(&mut self, blobs: Vec<NewBlob>) -> Result<Vec<Record>, Reason> {
+    /// Adds blobs whose bytes are on disk, and returns their records. None is added if there is no
+    /// room, or if one names a blob that is not stored.
+    pub(super) fn store(&mut self, blobs: Vec<NewBlob>) -> Result<Vec<Record>, Reason> {
         let new: rustc_hash::FxHashSet<BlobHash> = blobs.iter().map(|blob| blob.hash).collect();
         let is_there = |hash: &BlobHash| new.contains(hash) || self.is_stored(hash);
         let missing = blobs.iter().flat_map(|blob| &blob.links).find(|hash| !is_there(hash));
         if let Some(hash) = missing {
             return Err(Reason::BlobMissing { hash: *hash });
         }
+        let need = blobs.iter().filter(|blob| !self.is_stored(&blob.hash));
+        self.make_room(need.map(|blob| footprint(blob.size)).sum())?;
         if self.table.len() + blobs.len() > limits::BLOBS {
             return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
         }
@@ -181,7 +183,8 @@ impl Blobs {
         });
     }
 
-    fn extend_lease(&mut self, hash: &BlobHash) {
+    /// The blob stays for a lease more.
+    pub(super) fn extend_lease(&mut self, hash: &BlobHash) {
         let lease = self.now + limits::BLOB_LEASE;
         self.change(hash, |entry| entry.lease = entry.lease.max(lease));
     }
@@ -225,29 +228,43 @@ impl Blobs {
         });
     }
 
-    /// Removes a stored blob. Blobs that only it named become free.
-    fn evict(&mut self, hash: &BlobHash) {
+    /// A holder needs another blob from now on.
+    pub(super) fn change_holder(&mut self, Change { from, to }: Change) {
+        // In this order: both may be the same blob.
+        to.iter().for_each(|hash| self.hold(hash));
+        from.iter().for_each(|hash| self.release(hash));
+    }
+
+    /// Pins a blob, or no longer.
+    pub(super) fn set_pinned(&mut self, hash: &BlobHash, pinned: bool) {
+        self.change(hash, |entry| entry.pinned = pinned);
+    }
+
+    /// Removes a stored blob, and returns the bytes that this frees. Blobs that only it named become
+    /// free.
+    pub(super) fn evict(&mut self, hash: &BlobHash) -> u64 {
         let mut stored = None;
         self.change(hash, |entry| {
             stored = entry.stored.take();
             entry.pinned = false;
         });
-        let Some(Stored { size, serial, links }) = stored else { return };
+        let Some(Stored { size, serial, links }) = stored else { return 0 };
         self.stored -= 1;
         self.used -= footprint(size);
         for link in &links {
             self.release(link);
         }
         self.removed.push(StoredBlob { hash: *hash, serial });
+        footprint(size)
     }
 
     /// Removes all blobs that may leave, and returns how many bytes this frees.
-    fn evict_all(&mut self) -> u64 {
-        let before = self.used;
+    pub(super) fn evict_all(&mut self) -> u64 {
+        let mut freed = 0;
         while let Some(hash) = self.first_free() {
-            self.evict(&hash);
+            freed += self.evict(&hash);
         }
-        before - self.used
+        freed
     }
 
     /// The record and the effect of the blobs that left in this pass.
@@ -273,7 +290,7 @@ impl Blobs {
     }
 
     /// One blob for callers.
-    fn view(&self, hash: &BlobHash) -> Option<BlobView> {
+    pub(super) fn view(&self, hash: &BlobHash) -> Option<BlobView> {
         let entry = self.table.get(hash)?;
         let stored = entry.stored.as_ref()?;
         let (links, holds) = (stored.links.len(), entry.holds);
@@ -291,76 +308,6 @@ impl Blobs {
         let (blobs, lost) = (self.stored, self.table.len() - self.stored);
         BlobSpace { budget, used, reserved, blobs, lost }
     }
-}
-
-/// A caller's request about blobs.
-pub(super) fn on_request(cx: &mut Cx<'_>, request: BlobRequest, token: Token) {
-    let (reply, is_recorded) = match request {
-        BlobRequest::Reserve { bytes } => {
-            (cx.node.blobs.reserve(bytes).map(|()| BlobReply::Reserved), false)
-        }
-        BlobRequest::Store { blobs, reserved } => (store(cx, blobs, reserved), true),
-        BlobRequest::Find { hash } => (find(cx, &hash), false),
-        BlobRequest::Pin { hash, pinned } => (pin(cx, &hash, pinned), true),
-        BlobRequest::Remove { hash } => (remove(cx, &hash), true),
-        BlobRequest::Collect => (Ok(BlobReply::Removed { bytes: cx.node.blobs.evict_all() }), true),
-    };
-    let reply = reply.map_or_else(Reply::Refused, Reply::Blobs);
-    cx.node.gate.tell(is_recorded, Effect::Reply { token, reply });
-}
-
-/// The bytes of these blobs are on disk.
-fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobReply, Reason> {
-    let all = &mut cx.node.blobs;
-    all.on_event(BlobEvent::Unreserved { bytes: reserved });
-    let need = blobs.iter().filter(|blob| !all.is_stored(&blob.hash));
-    all.make_room(need.map(|blob| footprint(blob.size)).sum())?;
-    let records = all.store(blobs)?;
-    records.into_iter().for_each(|record| cx.node.gate.record(record));
-    Ok(BlobReply::Stored)
-}
-
-/// An attempt has these blobs as its output: how it ends.
-pub(super) fn on_collected(cx: &mut Cx<'_>, new: Vec<NewBlob>, output: BlobRef) -> AttemptEnd {
-    let files = new.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
-    let files: Vec<StoredBlob> = files.collect();
-    match store(cx, new, 0) {
-        Ok(_) => AttemptEnd::Output(output.into()),
-        Err(reason) => {
-            cx.out.push(Effect::RemoveBlobs { blobs: files });
-            AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, reason.to_string()))
-        }
-    }
-}
-
-/// A caller looks for a blob, and may use it soon.
-fn find(cx: &mut Cx<'_>, hash: &BlobHash) -> Result<BlobReply, Reason> {
-    cx.node.blobs.extend_lease(hash);
-    let blob = cx.node.blobs.view(hash).ok_or(Reason::BlobMissing { hash: *hash })?;
-    Ok(BlobReply::Blob(blob))
-}
-
-/// The user pins a blob, or no longer.
-fn pin(cx: &mut Cx<'_>, hash: &BlobHash, pinned: bool) -> Result<BlobReply, Reason> {
-    let blobs = &mut cx.node.blobs;
-    if !blobs.is_stored(hash) {
-        return Err(Reason::BlobMissing { hash: *hash });
-    }
-    blobs.change(hash, |entry| entry.pinned = pinned);
-    cx.node.gate.record(Record::Blob(BlobRecord::Pinned { hash: *hash, pinned }));
-    find(cx, hash)
-}
-
-/// The user removes a blob that nothing holds, whatever its lease.
-fn remove(cx: &mut Cx<'_>, hash: &BlobHash) -> Result<BlobReply, Reason> {
-    let blobs = &mut cx.node.blobs;
-    let blob = blobs.view(hash).ok_or(Reason::BlobMissing { hash: *hash })?;
-    if blob.holds > 0 {
-        return Err(Reason::BlobInUse { hash: *hash });
-    }
-    let before = blobs.used;
-    blobs.evict(hash);
-    Ok(BlobReply::Removed { bytes: before - blobs.used })
 }
 
 /// Bytes on disk of a blob of this size: whole blocks, and the hashes that verify its parts.

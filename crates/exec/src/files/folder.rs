@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use meshwork_blob::{
-    Ready,
+    Content, Ready,
     folder::{Pack, PackError, PackStep, Plan, PlanError, Root, Unpack, UnpackError, UnpackStep},
     limits::{PART_BYTES, ROOT_BYTES},
 };
@@ -80,9 +80,9 @@ pub(super) fn pack(
                 }
                 pack.give(file, hash).map_err(not_packed)?;
             }
-            PackStep::Part(bytes) => blobs.push(store(files, &bytes)?),
+            PackStep::Part(bytes) => blobs.push(store(files, &bytes, Content::Part)?),
             PackStep::Root { bytes, folder } => {
-                blobs.push(store(files, &bytes)?);
+                blobs.push(store(files, &bytes, Content::Folder)?);
                 return Ok(collected(folder, blobs));
             }
             // The root comes before.
@@ -98,10 +98,12 @@ fn collected(output: BlobRef, mut blobs: Vec<Ready>) -> Collected {
     Collected { output, blobs }
 }
 
-fn store(files: &Files, bytes: &[u8]) -> Result<Ready, HandlerError> {
+fn store(files: &Files, bytes: &[u8], content: Content) -> Result<Ready, HandlerError> {
     let mut draft = draft(files)?;
     draft.add(bytes).map_err(HandlerError::not_stored)?;
-    finished(draft)
+    let mut blob = finished(draft)?;
+    blob.read_links(content).map_err(|error| not_collected(&error, true))?;
+    Ok(blob)
 }
 
 /// Reads a root or a part.

@@ -20,7 +20,9 @@ impl From<&Reason> for proto::Reason {
             Reason::UnknownHandler { handler } => text(ReasonCode::UnknownHandler, handler),
             Reason::TooLarge { limit } => Self { limit: *limit, ..text(ReasonCode::TooLarge, "") },
             Reason::QueueFull { retry_after } => retry(ReasonCode::QueueFull, *retry_after),
-            Reason::DiskFull { retry_after } => retry(ReasonCode::DiskFull, *retry_after),
+            Reason::DiskFull { retry_after } | Reason::NoSpace { retry_after, .. } => {
+                retry(ReasonCode::DiskFull, *retry_after)
+            }
             Reason::PeersFull { max_peers, retry_after } => {
                 Self { limit: u64::from(*max_peers), ..retry(ReasonCode::PeersFull, *retry_after) }
             }

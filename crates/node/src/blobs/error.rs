@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use meshwork_blob::{
-    ReadError, WriteError,
+    ContentError, ReadError, WriteError,
     folder::{FormatError, PackError, PlanError, UnpackError},
 };
 use meshwork_core::{BlobHash, Reason};
@@ -35,8 +35,8 @@ pub enum BlobError {
     /// A folder cannot be made from its blob.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
-    /// The bytes of a folder's list break its rules.
-    #[error("no list of a folder: {0}")]
+    /// The bytes are not the list of a folder.
+    #[error("not the list of a folder: {0}")]
     Format(#[source] FormatError),
     /// The bytes have another hash than their sender announced.
     #[error("the bytes have the hash {found}, not {expected}")]
@@ -99,5 +99,14 @@ impl From<NetworkError> for BlobError {
 impl From<InternalError> for BlobError {
     fn from(error: InternalError) -> Self {
         Self::Node(error.into())
+    }
+}
+
+impl From<ContentError> for BlobError {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::Format(error) => Self::Format(error),
+            ContentError::Read(error) => Self::Read(error),
+        }
     }
 }

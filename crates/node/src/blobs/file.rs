@@ -18,8 +18,8 @@ use meshwork_core::{
 };
 
 use super::{
-    BlobError, request,
-    upload::{Reservation, keep},
+    error::BlobError,
+    upload::{Reservation, blocking, keep, request},
 };
 use crate::{driver::call::Call, error::InternalError, node::Node};
 
@@ -38,7 +38,7 @@ pub(super) async fn add(node: &Arc<Node>, path: &Path) -> Result<BlobRef, BlobEr
     let ready = blocking(move || read_steady(file, &store)).await??;
     let form = BlobForm::File { executable };
     let blob = BlobRef { hash: ready.hash(), size: ready.size(), form };
-    keep(node, &place, vec![(ready, Vec::new())], reservation.take(bytes)).await?;
+    keep(node, &place, vec![ready], reservation.take(bytes)).await?;
     Ok(blob)
 }
 
@@ -105,11 +105,4 @@ pub(super) fn save(
         return Err(at(source));
     }
     Ok(())
-}
-
-/// Runs work that blocks on a thread for it.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, BlobError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| InternalError::Stopped.into())
 }

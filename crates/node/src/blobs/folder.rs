@@ -4,17 +4,17 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use meshwork_blob::{
-    Ready, Store,
+    Content, Ready, Store,
     folder::{Pack, PackStep, Plan, Root, SteadyFile, Unpack, UnpackStep},
     limits::{PART_BYTES, ROOT_BYTES},
 };
 use meshwork_core::{BlobHash, BlobRef, engine::BlobRequest};
 
 use super::{
-    BlobError, Content, Place,
-    file::{blocking, read_once},
-    request,
-    upload::{Reservation, keep},
+    error::BlobError,
+    file::read_once,
+    place::Place,
+    upload::{Reservation, blocking, keep, request},
 };
 use crate::{error::InternalError, limits, node::Node};
 
@@ -49,8 +49,7 @@ pub(super) async fn add(node: &Arc<Node>, path: &Path) -> Result<BlobRef, BlobEr
 /// Blobs of a folder that are stored together.
 #[derive(Default)]
 struct Batch {
-    /// Each with the blobs that it names.
-    blobs: Vec<(Ready, Vec<BlobHash>)>,
+    blobs: Vec<Ready>,
     bytes: u64,
     /// The folder, if it is complete.
     folder: Option<BlobRef>,
@@ -87,17 +86,17 @@ impl Batch {
         // its lease.
         pack.give(file, hash)?;
         self.bytes += size;
-        self.blobs.push((ready, Vec::new()));
+        self.blobs.push(ready);
         Ok(())
     }
 
     fn add(&mut self, store: &Store, bytes: &[u8], content: Content) -> Result<(), BlobError> {
         let mut draft = store.draft()?;
         draft.add(bytes)?;
-        let ready = draft.finish()?;
-        let links = content.links(&ready)?;
+        let mut ready = draft.finish()?;
+        ready.read_links(content)?;
         self.bytes += ready.size();
-        self.blobs.push((ready, links));
+        self.blobs.push(ready);
         Ok(())
     }
 }

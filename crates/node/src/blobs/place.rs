@@ -9,11 +9,16 @@ use std::{
     },
 };
 
-use meshwork_blob::{Store, store::Serial};
-use meshwork_core::{BlobHash, engine::StoredBlob};
+use meshwork_blob::{
+    Store, WriteError,
+    store::{Published, Serial},
+};
+use meshwork_core::{
+    BlobHash,
+    engine::{NewBlob, StoredBlob},
+};
 use tokio::sync::Semaphore;
 
-use super::BlobError;
 use crate::limits;
 
 /// The store of a node, and what its users share beside it.
@@ -31,7 +36,7 @@ impl Place {
     pub(crate) fn open(
         home: &Path,
         valid: &HashMap<BlobHash, u64>,
-    ) -> Result<(Self, Vec<BlobHash>), BlobError> {
+    ) -> Result<(Self, Vec<BlobHash>), WriteError> {
         let store = Store::open(&folder(home), valid, &HashSet::new())?;
         let there = store.published();
         let lost = valid.keys().filter(|hash| !there.contains_key(hash)).copied().collect();
@@ -89,4 +94,10 @@ pub(crate) fn default_budget(dir: &Path, used: u64) -> u64 {
     let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
     let free = rustix::fs::statvfs(existing).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
     (free + used) / 2
+}
+
+/// A published blob, as the engine learns of it.
+pub(crate) fn new_blob(blob: Published) -> NewBlob {
+    let Published { hash, size, serial, links } = blob;
+    NewBlob { hash, size, serial: serial.0, links }
 }

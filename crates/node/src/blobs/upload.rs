@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use meshwork_blob::{Ready, WriteError};
+use meshwork_blob::{Content, Ready, WriteError};
 use meshwork_core::{
-    BlobHash,
-    engine::{BlobRequest, NewBlob, StoredBlob},
+    BlobHash, Reason,
+    engine::{BlobReply, BlobRequest, StoredBlob},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinHandle,
 };
 
-use super::{BlobError, Content, Place, file::blocking, request};
-use crate::{error::InternalError, limits, node::Node};
+use super::{
+    error::BlobError,
+    place::{Place, new_blob},
+};
+use crate::{driver::call::Call, error::InternalError, limits, node::Node};
 
 /// A blob that a caller writes piece by piece. Dropping it removes what was written.
 ///
@@ -139,13 +142,14 @@ impl Upload {
         if let Some(expected) = expected.filter(|expected| *expected != hash) {
             return Err(BlobError::OtherHash { expected, found: hash });
         }
-        let (ready, links) = blocking(move || {
-            let links = content.links(&ready)?;
-            Ok::<_, BlobError>((ready, links))
+        let ready = blocking(move || {
+            let mut ready = ready;
+            ready.read_links(content)?;
+            Ok::<_, BlobError>(ready)
         })
         .await??;
         let reserved = reservation.take(u64::MAX);
-        keep(&node, &reservation.place, vec![(ready, links)], reserved).await?;
+        keep(&node, &reservation.place, vec![ready], reserved).await?;
         Ok((hash, size))
     }
 }
@@ -156,30 +160,41 @@ impl std::fmt::Debug for Upload {
     }
 }
 
-/// Stores complete blobs with the blobs that each names, and keeps them.
+/// Gives complete blobs their names in the store, and keeps them.
 pub(super) async fn keep(
     node: &Arc<Node>,
     place: &Arc<Place>,
-    blobs: Vec<(Ready, Vec<BlobHash>)>,
+    blobs: Vec<Ready>,
     reserved: u64,
 ) -> Result<(), BlobError> {
     let store = place.store().clone();
-    let (ready, links): (Vec<Ready>, Vec<Vec<BlobHash>>) = blobs.into_iter().unzip();
-    let published = tokio::task::spawn_blocking(move || store.publish(ready)).await;
+    let published = tokio::task::spawn_blocking(move || store.publish(blobs)).await;
     let published = published.map_err(|_| InternalError::Stopped)?;
     let published = published.inspect_err(|_| place.unreserve(reserved))?;
-    let new = published.iter().zip(links);
-    let new = new.map(|(blob, links)| NewBlob {
-        hash: blob.hash,
-        size: blob.size,
-        serial: blob.serial.0,
-        links,
-    });
-    let stored = request(node, BlobRequest::Store { blobs: new.collect(), reserved }).await;
+    let files = published.iter();
+    let files = files.map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial.0 }).collect();
+    let blobs = published.into_iter().map(new_blob).collect();
+    let stored = request(node, BlobRequest::Store { blobs, reserved }).await;
     if stored.is_err() {
-        let stored = published.iter();
-        let stored = stored.map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial.0 });
-        place.remove(stored.collect());
+        place.remove(files);
     }
     stored.map(drop)
+}
+
+/// Sends a request about blobs to the engine.
+pub(super) async fn request(
+    node: &Arc<Node>,
+    request: BlobRequest,
+) -> Result<BlobReply, BlobError> {
+    let (answer, answered) = oneshot::channel();
+    node.call(Call::Blobs { request, answer }).await?;
+    let reply: Result<BlobReply, Reason> = answered.await.map_err(|_| InternalError::Stopped)?;
+    Ok(reply?)
+}
+
+/// Runs work that blocks on a thread for it.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BlobError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| InternalError::Stopped.into())
 }

@@ -11,7 +11,7 @@ use meshwork_core::{
 use meshwork_exec::Ended;
 use tokio::sync::mpsc;
 
-use crate::blobs::Place;
+use crate::blobs::place::{Place, new_blob};
 
 /// An attempt whose output was published, or could not be.
 #[derive(Debug)]
@@ -38,13 +38,7 @@ pub(super) fn ended(
     drop(tokio::spawn(async move {
         let publish = move || {
             let published = place.store().publish(blobs)?;
-            let new = published.into_iter().map(|blob| NewBlob {
-                hash: blob.hash,
-                size: blob.size,
-                serial: blob.serial.0,
-                links: Vec::new(),
-            });
-            Ok(new.collect())
+            Ok(published.into_iter().map(new_blob).collect())
         };
         // The runtime is stopping: nobody is told of the attempt.
         let Ok(blobs) = tokio::task::spawn_blocking(publish).await else { return };

@@ -18,7 +18,7 @@ use super::{
     collecting::{self, Collected},
     waiters::Waiters,
 };
-use crate::{blobs::Place, event::NetworkEvent, journal::Journal, publisher::Publisher};
+use crate::{blobs::place::Place, event::NetworkEvent, journal::Journal, publisher::Publisher};
 
 /// Everything that an effect may reach.
 pub(super) struct Outside {

@@ -5,13 +5,16 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use meshwork_core::{
-    AttemptEnd, BlobForm, BlobHash, BlobRef, CancelledBy, Durability, Epoch, FailureCode, GroupId,
-    GroupMember, Payload, PeerId, Task, TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult,
-    TaskType, Time,
-    engine::{BlobRecord, GroupTally, KeptResult, PastAttempt, Record, Story, view::EndCounts},
+    AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, GroupId, GroupMember, Payload, PeerId,
+    Task, TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult, TaskType, Time,
+    engine::{GroupTally, KeptResult, PastAttempt, Record, Story, view::EndCounts},
     task::{ExpiredLimit, Requirements, RetryPolicy, TaskLimits},
 };
 use prost::Message;
+
+mod blobs;
+
+use self::blobs::{BLOB_PINNED, BLOB_STORED, BLOBS_REMOVED, StoredRef, put};
 
 const SUBMITTED: u8 = 1;
 const ENDED: u8 = 2;
@@ -21,9 +24,6 @@ const RELEASED: u8 = 5;
 const TRIED: u8 = 6;
 const GROUP: u8 = 7;
 const GROUP_FORGOTTEN: u8 = 8;
-const BLOB_STORED: u8 = 9;
-const BLOB_PINNED: u8 = 10;
-const BLOBS_REMOVED: u8 = 11;
 
 /// Appends a record. `up`: the node's uptime over all its starts when the record was created.
 /// Appends nothing for records that the store keeps in tables of its own.
@@ -50,23 +50,9 @@ pub(super) fn encode(record: &Record, up: Time, out: &mut Vec<u8>) {
         Record::Released { owner, epoch } => {
             put(RELEASED, &StoredAttempt::of(owner, *epoch), out);
         }
-        Record::Blob(BlobRecord::Stored { hash, size, links }) => {
-            put(BLOB_STORED, &StoredBlob::of(hash, *size, links), out);
-        }
-        Record::Blob(BlobRecord::Pinned { hash, pinned }) => {
-            let stored = StoredBlob { pinned: *pinned, ..StoredBlob::of(hash, 0, &[]) };
-            put(BLOB_PINNED, &stored, out);
-        }
-        Record::Blob(BlobRecord::Removed { hashes }) => {
-            put(BLOBS_REMOVED, &StoredHashes::of(hashes), out);
-        }
+        Record::Blob(record) => blobs::encode(record, out),
         Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. } => {}
     }
-}
-
-fn put(kind: u8, message: &impl Message, out: &mut Vec<u8>) {
-    out.push(kind);
-    message.encode(out).ok();
 }
 
 /// Decodes a record and the node's uptime at its creation, zero if the record does not store it.
@@ -100,20 +86,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Time, Record)> {
             up_ms = stored.up_ms;
             Record::Finished(Box::new(stored.into_result()?))
         }
-        BLOB_STORED => {
-            let stored = StoredBlob::decode(body).ok()?;
-            let (hash, size) = (blob_hash(&stored.hash)?, stored.size);
-            Record::Blob(BlobRecord::Stored { hash, size, links: stored.links.hashes()? })
-        }
-        BLOB_PINNED => {
-            let stored = StoredBlob::decode(body).ok()?;
-            let (hash, pinned) = (blob_hash(&stored.hash)?, stored.pinned);
-            Record::Blob(BlobRecord::Pinned { hash, pinned })
-        }
-        BLOBS_REMOVED => {
-            let hashes = StoredHashes::decode(body).ok()?.hashes()?;
-            Record::Blob(BlobRecord::Removed { hashes })
-        }
+        BLOB_STORED | BLOB_PINNED | BLOBS_REMOVED => Record::Blob(blobs::decode(*kind, body)?),
         RELEASED => {
             let (owner, epoch) = StoredAttempt::decode(body).ok()?.attempt()?;
             Record::Released { owner, epoch }
@@ -281,73 +254,6 @@ impl StoredTask {
         };
         // Data from disk is checked like data from a peer.
         task.check().is_ok().then_some(task)
-    }
-}
-
-/// A blob that is an input or an output.
-#[derive(Clone, PartialEq, Message)]
-struct StoredRef {
-    #[prost(bytes = "vec", tag = "1")]
-    hash: Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    size: u64,
-    #[prost(bool, tag = "3")]
-    executable: bool,
-    #[prost(bool, tag = "4")]
-    folder: bool,
-}
-
-impl StoredRef {
-    fn of(blob: BlobRef) -> Self {
-        let executable = blob.form == BlobForm::File { executable: true };
-        let folder = blob.form == BlobForm::Folder;
-        Self { hash: blob.hash.as_bytes().to_vec(), size: blob.size, executable, folder }
-    }
-
-    fn blob(&self) -> Option<BlobRef> {
-        let form = match (self.folder, self.executable) {
-            (true, _) => BlobForm::Folder,
-            (false, executable) => BlobForm::File { executable },
-        };
-        Some(BlobRef { hash: blob_hash(&self.hash)?, size: self.size, form })
-    }
-}
-
-/// A blob on the disk of this node.
-#[derive(Clone, PartialEq, Message)]
-struct StoredBlob {
-    #[prost(bytes = "vec", tag = "1")]
-    hash: Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    size: u64,
-    #[prost(message, required, tag = "3")]
-    links: StoredHashes,
-    #[prost(bool, tag = "4")]
-    pinned: bool,
-}
-
-impl StoredBlob {
-    fn of(hash: &BlobHash, size: u64, links: &[BlobHash]) -> Self {
-        let hash = hash.as_bytes().to_vec();
-        Self { hash, size, links: StoredHashes::of(links), pinned: false }
-    }
-}
-
-/// Hashes, 32 bytes each, one after the other.
-#[derive(Clone, PartialEq, Message)]
-struct StoredHashes {
-    #[prost(bytes = "vec", tag = "1")]
-    hashes: Vec<u8>,
-}
-
-impl StoredHashes {
-    fn of(hashes: &[BlobHash]) -> Self {
-        Self { hashes: hashes.iter().flat_map(BlobHash::as_bytes).copied().collect() }
-    }
-
-    fn hashes(&self) -> Option<Vec<BlobHash>> {
-        let (hashes, rest) = self.hashes.as_chunks::<32>();
-        rest.is_empty().then(|| hashes.iter().copied().map(BlobHash::from_bytes).collect())
     }
 }
 
@@ -668,10 +574,6 @@ fn micros(time: Duration) -> u64 {
 
 fn task_id(bytes: &[u8]) -> Option<TaskId> {
     Some(TaskId::from_bytes(bytes.try_into().ok()?))
-}
-
-fn blob_hash(bytes: &[u8]) -> Option<BlobHash> {
-    Some(BlobHash::from_bytes(bytes.try_into().ok()?))
 }
 
 fn group_id(bytes: &[u8]) -> Option<GroupId> {

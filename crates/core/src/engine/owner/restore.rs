@@ -61,7 +61,7 @@ impl Owner {
         let RestoredEnd { end, at, up } = ended;
         let end = End::from_public(end);
         let (success, state) = (end.is_success(), end.state());
-        self.store.end(cx.node, key, ((at, up), end), false);
+        cx.node.blobs.change_holder(self.store.tasks.end(key, (at, up), end, None));
         if let Some(task) = self.store.tasks.get(key) {
             let (class, member) = (task.class, task.member);
             let counts = Counts { weight: task.weight(), up, read: false };

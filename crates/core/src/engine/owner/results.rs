@@ -316,7 +316,8 @@ impl Owner {
             cx.node.gate.tell(durable, change);
         }
         let up = cx.up();
-        self.store.end(cx.node, key, ((cx.now, up), end), true);
+        let change = self.store.tasks.end(key, (cx.now, up), end, Some(&cx.node.gate));
+        cx.node.blobs.change_holder(change);
         self.store.retention.forget_by(cx.node, cx.now + cx.node.config.keep_results);
         self.counts.on_end(&state);
         self.store.leave_class(class, was_in_line, success);

@@ -8,7 +8,7 @@ use super::{
     groups::Groups,
     queue::{Needs, Queue},
     retention::Retention,
-    task::{End, New, Owned, Phase, Terms, key_hash},
+    task::{New, Owned, Phase, Terms, key_hash},
     tasks::Tasks,
 };
 use crate::{
@@ -111,23 +111,6 @@ impl Store {
             digest,
             now: submitted,
         })
-    }
-
-    /// Stores the end of a task. Without `is_new`, the task ended in an earlier start.
-    pub(super) fn end(
-        &mut self,
-        node: &mut Node,
-        key: TaskKey,
-        (at, end): ((Time, Time), End),
-        is_new: bool,
-    ) {
-        let blob_of = |tasks: &Tasks| tasks.get(key).and_then(Owned::blob);
-        let before = blob_of(&self.tasks);
-        self.tasks.end(key, at, end, is_new.then_some(&node.gate));
-        let after = blob_of(&self.tasks);
-        // The output before the input: they may be the same blob.
-        after.iter().for_each(|hash| node.blobs.hold(hash));
-        before.iter().for_each(|hash| node.blobs.release(hash));
     }
 
     /// Handles a task whose id or key is known: the caller gets the known task if both are the

@@ -12,7 +12,7 @@ use super::{
     task::{End, New, Owned, Phase},
 };
 use crate::{
-    engine::{gate::Gate, keys::TaskKey, record::Seq},
+    engine::{blobs::Change, gate::Gate, keys::TaskKey, record::Seq},
     task::TaskId,
     time::Time,
 };
@@ -151,20 +151,23 @@ impl Tasks {
     /// Ends a task at a time and an uptime of the node: stores its end and drops what only an
     /// attempt needs. An unsuccessful task keeps what a retry, under another id, needs. If the task
     /// is durable, the gate's current batch contains the end; without a gate, it is on disk already.
+    /// Returns which blob it needs from now on.
     pub(super) fn end(
         &mut self,
         key: TaskKey,
         (at, up): (Time, Time),
         end: End,
         gate: Option<&Gate>,
-    ) {
-        let Some(task) = self.get_mut(key) else { return };
+    ) -> Change {
+        let Some(task) = self.get_mut(key) else { return Change::default() };
+        let before = task.blob();
         let was_open = task.open().is_some();
         let gate = gate.filter(|_| task.durable);
         let state = end.state();
         if !task.on_end((at, up), end, gate.map_or_else(Seq::default, Gate::next)) {
-            return;
+            return Change::default();
         }
+        let change = Change { from: before, to: task.blob() };
         let (weight, durable) = (task.ended_weight() as u64, task.durable);
         let is_live_member = durable && task.member.is_some();
         self.open -= usize::from(was_open);
@@ -186,6 +189,7 @@ impl Tasks {
             Some(gate) => among.ends.add_unpersisted(&state, gate),
             None => among.ends.add(&state),
         }
+        change
     }
 
     fn ended_up(&self, key: TaskKey) -> Time {

@@ -1,12 +1,12 @@
 //! What the bytes of a blob are, which decides the blobs that it names.
 
-use meshwork_blob::{
-    Ready, folder,
-    limits::{PART_BYTES, ROOT_BYTES},
-};
 use meshwork_core::BlobHash;
 
-use super::BlobError;
+use crate::{
+    folder::{self, FormatError},
+    limits::{PART_BYTES, ROOT_BYTES},
+    store::{ReadError, Ready},
+};
 
 /// What the bytes of a blob are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub enum Content {
     Part,
     /// The root of a folder's list: it names the parts.
     Folder,
+}
+
+/// The bytes of a blob are not what was said.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// The bytes are not the list of a folder.
+    #[error("not the list of a folder: {0}")]
+    Format(#[from] FormatError),
+    /// The blob cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl Content {
@@ -36,15 +47,19 @@ impl Content {
     }
 
     /// The blobs that a complete blob names. Reads it, unless it is a file.
-    pub(super) fn links(self, blob: &Ready) -> Result<Vec<BlobHash>, BlobError> {
+    ///
+    /// # Errors
+    ///
+    /// Its bytes are something else, or cannot be read.
+    pub fn links(self, blob: &Ready) -> Result<Vec<BlobHash>, ContentError> {
         match self {
             Self::File => Ok(Vec::new()),
             Self::Part => {
-                let files = folder::files(&blob.bytes(PART_BYTES)?).map_err(BlobError::Format)?;
+                let files = folder::files(&blob.bytes(PART_BYTES)?)?;
                 Ok(files.iter().map(|file| file.hash).collect())
             }
             Self::Folder => {
-                let parts = folder::parts(&blob.bytes(ROOT_BYTES)?).map_err(BlobError::Format)?;
+                let parts = folder::parts(&blob.bytes(ROOT_BYTES)?)?;
                 Ok(parts.iter().map(|part| part.hash).collect())
             }
         }

@@ -1,0 +1,80 @@
+//! Requests of callers about blobs, and the outputs of attempts that are blobs.
+
+use super::{
+    blob_input::{BlobEvent, BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
+    input::{Effect, Reply, Token},
+    node::Cx,
+    record::Record,
+};
+use crate::{
+    blob::{BlobHash, BlobRef},
+    failure::{FailureCode, TaskFailure},
+    frame::AttemptEnd,
+    reason::Reason,
+};
+
+/// A caller's request about blobs.
+pub(super) fn on_request(cx: &mut Cx<'_>, request: BlobRequest, token: Token) {
+    let (reply, is_recorded) = match request {
+        BlobRequest::Reserve { bytes } => {
+            (cx.node.blobs.reserve(bytes).map(|()| BlobReply::Reserved), false)
+        }
+        BlobRequest::Store { blobs, reserved } => (store(cx, blobs, reserved), true),
+        BlobRequest::Find { hash } => (find(cx, &hash), false),
+        BlobRequest::Pin { hash, pinned } => (pin(cx, &hash, pinned), true),
+        BlobRequest::Remove { hash } => (remove(cx, &hash), true),
+        BlobRequest::Collect => (Ok(BlobReply::Removed { bytes: cx.node.blobs.evict_all() }), true),
+    };
+    let reply = reply.map_or_else(Reply::Refused, Reply::Blobs);
+    cx.node.gate.tell(is_recorded, Effect::Reply { token, reply });
+}
+
+/// The bytes of these blobs are on disk.
+fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobReply, Reason> {
+    let all = &mut cx.node.blobs;
+    all.on_event(BlobEvent::Unreserved { bytes: reserved });
+    let records = all.store(blobs)?;
+    records.into_iter().for_each(|record| cx.node.gate.record(record));
+    Ok(BlobReply::Stored)
+}
+
+/// An attempt has these blobs as its output: how it ends.
+pub(super) fn on_collected(cx: &mut Cx<'_>, new: Vec<NewBlob>, output: BlobRef) -> AttemptEnd {
+    let files = new.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
+    let files: Vec<StoredBlob> = files.collect();
+    match store(cx, new, 0) {
+        Ok(_) => AttemptEnd::Output(output.into()),
+        Err(reason) => {
+            cx.out.push(Effect::RemoveBlobs { blobs: files });
+            AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, reason.to_string()))
+        }
+    }
+}
+
+/// A caller looks for a blob, and may use it soon.
+fn find(cx: &mut Cx<'_>, hash: &BlobHash) -> Result<BlobReply, Reason> {
+    cx.node.blobs.extend_lease(hash);
+    let blob = cx.node.blobs.view(hash).ok_or(Reason::BlobMissing { hash: *hash })?;
+    Ok(BlobReply::Blob(blob))
+}
+
+/// The user pins a blob, or no longer.
+fn pin(cx: &mut Cx<'_>, hash: &BlobHash, pinned: bool) -> Result<BlobReply, Reason> {
+    let blobs = &mut cx.node.blobs;
+    if !blobs.is_stored(hash) {
+        return Err(Reason::BlobMissing { hash: *hash });
+    }
+    blobs.set_pinned(hash, pinned);
+    cx.node.gate.record(Record::Blob(BlobRecord::Pinned { hash: *hash, pinned }));
+    find(cx, hash)
+}
+
+/// The user removes a blob that nothing holds, whatever its lease.
+fn remove(cx: &mut Cx<'_>, hash: &BlobHash) -> Result<BlobReply, Reason> {
+    let blobs = &mut cx.node.blobs;
+    let blob = blobs.view(hash).ok_or(Reason::BlobMissing { hash: *hash })?;
+    if blob.holds > 0 {
+        return Err(Reason::BlobInUse { hash: *hash });
+    }
+    Ok(BlobReply::Removed { bytes: blobs.evict(hash) })
+}
