@@ -16,6 +16,8 @@ mod blob_requests;
 mod blobs;
 mod config;
 mod epoch_map;
+mod fetches;
+mod fetching;
 mod forgotten;
 mod gate;
 mod input;
@@ -39,7 +41,7 @@ mod volume;
 mod worker;
 
 pub use self::{
-    blob_input::{BlobEvent, BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
+    blob_input::{BlobEvent, BlobRecord, BlobReply, BlobRequest, FetchFault, NewBlob, StoredBlob},
     config::{EngineConfig, Observed},
     forgotten::Forgotten,
     input::{Accounts, Effect, Input, Kept, PeerLoad, Reply, RunId, Token},
@@ -55,14 +57,16 @@ use self::{
     node::{Cx, NoRng, Node},
     owner::Owner,
     reactions::{
-        announce_local, deliver_local, on_advert, on_close, on_gone, on_measured, on_tick,
-        on_trust, on_withdrawal, peer_changed,
+        announce_local, deliver_local, on_advert, on_blob_event, on_close, on_gone, on_measured,
+        on_tick, on_trust, on_version, on_withdrawal, peer_changed,
     },
     view::{BlobSpace, BlobView, Sizes},
     worker::Worker,
 };
 use crate::{
-    PeerId, limits,
+    PeerId,
+    blob::BlobHash,
+    limits,
     reason::Reason,
     task::{GroupId, TaskId},
     time::Time,
@@ -127,7 +131,8 @@ impl Engine {
             Input::Persisted { seq } => cx.node.gate.open(seq, cx.out),
             Input::Archived { first } => owner.store.on_archived(cx.node, first),
             Input::Blobs { request, token } => blob_requests::on_request(cx, request, token),
-            Input::BlobEvent(event) => cx.node.blobs.on_event(event),
+            Input::BlobEvent(event) => on_blob_event(cx, owner, worker, event),
+            Input::PeerSpeaks { version, .. } => on_version(cx, owner, key, version),
             Input::Tick => on_tick(cx, owner, worker),
             Input::Disk { full } => cx.node.disk_full = full,
             Input::Accept { policy } => {
@@ -136,11 +141,11 @@ impl Engine {
             }
             Input::Drain { on } => {
                 cx.node.drain(on);
-                on_withdrawal(cx.node, worker);
+                on_withdrawal(cx, worker);
             }
-            Input::Close => on_close(cx.node, owner, worker),
+            Input::Close => on_close(cx, owner, worker),
             Input::Abandon => {
-                on_close(cx.node, owner, worker);
+                on_close(cx, owner, worker);
                 owner.on_abandon(cx);
                 worker.stop_all(cx);
             }
@@ -170,6 +175,7 @@ impl Engine {
     fn peer_of(&mut self, input: &Input) -> Option<PeerKey> {
         match input {
             Input::PeerReady { peer, .. }
+            | Input::PeerSpeaks { peer, .. }
             | Input::Trust { peer, .. }
             | Input::WorkerSession { peer }
             | Input::OwnerSession { peer } => {
@@ -273,6 +279,7 @@ impl Engine {
             }
         }
         cx.node.peers.untouch(touched);
+        owner.drop_collecting(cx);
         owner.store.record_changes(cx.node);
         if let Some((record, removal)) = cx.node.blobs.take_removed() {
             cx.node.gate.record(record);
@@ -359,6 +366,21 @@ impl Engine {
     /// Own tasks, groups and workers as they are at `now`.
     pub fn read(&self, now: Time) -> Reader<'_> {
         Reader::new(&self.owner, &self.node, now)
+    }
+
+    /// Whether a peer may fetch a blob from this node: a worker the inputs of its open attempts, an
+    /// owner the outputs of the attempts that are kept for it, and with each what it names.
+    pub fn may_fetch(&self, peer: &PeerId, hash: &BlobHash) -> bool {
+        let Some(key) = self.node.peers.key(peer) else { return false };
+        let mut roots = self.owner.inputs_at(key);
+        roots.extend(self.worker.outputs_for(key));
+        self.node.blobs.is_stored(hash)
+            && self.node.blobs.is_within(hash, |hash| roots.contains(hash))
+    }
+
+    /// Whether a blob is here whose bytes this peer has sent before.
+    pub fn is_shown(&self, peer: &PeerId, hash: &BlobHash) -> bool {
+        self.node.blobs.is_shown_by(hash, peer)
     }
 
     /// The stored blobs, unordered.

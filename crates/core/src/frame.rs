@@ -125,6 +125,9 @@ pub enum ToOwner {
         /// The handler's message.
         message: String,
     },
+    /// The input of the attempt has arrived, and its handler starts. Sent for attempts whose input is
+    /// a blob: their time limit runs from here.
+    Started(Epoch),
     /// The attempt has ended.
     Result {
         /// The attempt that has ended.

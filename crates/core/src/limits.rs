@@ -223,6 +223,16 @@ pub const LOCAL_TURNS: usize = 1_024;
 pub const PLACEMENT_CHOICES: usize = 8;
 /// Rest after a session failed to open or was closed by its worker.
 pub const SESSION_RETRY: Duration = Duration::from_secs(1);
+/// First rest of a fetch that failed; it doubles with each failure.
+pub const FETCH_REST: Duration = Duration::from_secs(1);
+/// Longest rest of a fetch whose provider cannot be reached.
+pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
+/// Peers of which this node remembers that they have shown it the bytes of a blob. Others send it
+/// again before their tasks may use it.
+pub const BLOB_SHOWN_BY: usize = 8;
+/// Blobs that are examined to find whether a peer may fetch one that others name: more than a
+/// shared file is in folders.
+pub const BLOB_ANCESTORS: usize = 4_096;
 /// Rest of a worker, and of the task, after a fault of that worker such as a full disk.
 pub const FAULT_REST: Duration = Duration::from_secs(5);
 /// Retry delay that a worker asks of an owner that has reached its limit here.

@@ -1,5 +1,7 @@
 //! The inputs, replies and records of the engine that are about blobs.
 
+use std::time::Duration;
+
 use super::view::BlobView;
 use crate::blob::BlobHash;
 
@@ -41,12 +43,50 @@ pub enum BlobRequest {
     Collect,
 }
 
-/// What happened to blobs outside the engine.
+/// Why a blob could not be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFault {
+    /// The provider does not have the blob, or this node may not have it.
+    Refused,
+    /// The provider sent other bytes, or broke the protocol.
+    Wrong,
+    /// The disk of this node is full.
+    NoSpace,
+    /// The provider is not connected, did not answer, or asked for patience.
+    Unreachable {
+        /// The wait that the provider asks for; zero if none.
+        retry_after: Duration,
+    },
+}
+
+/// What happened to blobs outside the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobEvent {
     /// Bytes that were reserved will not be written.
     Unreserved {
         /// Bytes of the reservation.
+        bytes: u64,
+    },
+    /// A blob that [`Effect::Fetch`](super::Effect::Fetch) asked for, and all blobs that it names, are
+    /// on disk.
+    Fetched {
+        /// The blob.
+        hash: BlobHash,
+        /// All of them, in any order.
+        blobs: Vec<NewBlob>,
+    },
+    /// A fetch failed; what has arrived is kept for the next one.
+    FetchFailed {
+        /// The blob.
+        hash: BlobHash,
+        /// Why it failed.
+        fault: FetchFault,
+    },
+    /// Bytes of a blob have arrived.
+    FetchProgress {
+        /// The blob.
+        hash: BlobHash,
+        /// Bytes of it that are there.
         bytes: u64,
     },
     /// The bytes of a blob are damaged or gone.

@@ -1,7 +1,7 @@
 //! Requests of callers about blobs, and the outputs of attempts that are blobs.
 
 use super::{
-    blob_input::{BlobEvent, BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
+    blob_input::{BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
     input::{Effect, Reply, Token},
     node::Cx,
     record::Record,
@@ -32,7 +32,7 @@ pub(super) fn on_request(cx: &mut Cx<'_>, request: BlobRequest, token: Token) {
 /// The bytes of these blobs are on disk.
 fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobReply, Reason> {
     let all = &mut cx.node.blobs;
-    all.on_event(BlobEvent::Unreserved { bytes: reserved });
+    all.unreserve(reserved);
     let records = all.store(blobs)?;
     records.into_iter().for_each(|record| cx.node.gate.record(record));
     Ok(BlobReply::Stored)

@@ -14,10 +14,11 @@
 
 use std::collections::BTreeSet;
 
+use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
 use super::{
-    blob_input::{BlobEvent, BlobRecord, NewBlob, StoredBlob},
+    blob_input::{BlobRecord, NewBlob, StoredBlob},
     input::Effect,
     record::Record,
     view::{BlobSpace, BlobView},
@@ -61,6 +62,11 @@ struct Entry {
     pinned: bool,
     /// Until then the blob stays without a holder.
     lease: Time,
+    /// Stored blobs that name it.
+    parents: Vec<BlobHash>,
+    /// Other nodes that have sent its bytes, at most [`limits::BLOB_SHOWN_BY`]. Only their tasks may
+    /// use it here: a hash is an address and not a right.
+    shown_by: Vec<PeerId>,
 }
 
 #[derive(Debug)]
@@ -110,6 +116,11 @@ impl Blobs {
         Ok(())
     }
 
+    /// Whether so many bytes could be reserved, after blobs that nothing needs have left.
+    pub(super) fn check_room(&mut self, bytes: u64) -> Result<(), Reason> {
+        self.make_room(bytes)
+    }
+
     /// Removes blobs that nothing needs until `need` bytes are free.
     fn make_room(&mut self, need: u64) -> Result<(), Reason> {
         while self.free_bytes() < need {
@@ -123,12 +134,45 @@ impl Blobs {
         Ok(())
     }
 
-    /// Something happened to blobs outside the engine.
-    pub(super) fn on_event(&mut self, event: BlobEvent) {
-        match event {
-            BlobEvent::Unreserved { bytes } => self.reserved = self.reserved.saturating_sub(bytes),
-            BlobEvent::Lost { hash } => drop(self.evict(&hash)),
+    /// Gives up reserved bytes: they are stored, or never will be.
+    pub(super) fn unreserve(&mut self, bytes: u64) {
+        self.reserved = self.reserved.saturating_sub(bytes);
+    }
+
+    /// A peer has sent the bytes of these blobs.
+    pub(super) fn note_shown(&mut self, hashes: &[BlobHash], peer: &PeerId) {
+        for hash in hashes {
+            let Some(entry) = self.table.get_mut(hash) else { continue };
+            if entry.shown_by.contains(peer) {
+                continue;
+            }
+            if entry.shown_by.len() == limits::BLOB_SHOWN_BY {
+                entry.shown_by.remove(0);
+            }
+            entry.shown_by.push(*peer);
         }
+    }
+
+    /// Whether the blob is here and this peer has sent its bytes.
+    pub(super) fn is_shown_by(&self, hash: &BlobHash, peer: &PeerId) -> bool {
+        let entry = self.table.get(hash).filter(|entry| entry.stored.is_some());
+        entry.is_some_and(|entry| entry.shown_by.contains(peer))
+    }
+
+    /// Whether the blob is one of `roots`, or a blob that names it is.
+    pub(super) fn is_within(&self, hash: &BlobHash, roots: impl Fn(&BlobHash) -> bool) -> bool {
+        let (mut open, mut seen) = (vec![*hash], 0);
+        while let Some(hash) = open.pop() {
+            if roots(&hash) {
+                return true;
+            }
+            seen += 1;
+            let parents = self.table.get(&hash).map(|entry| entry.parents.as_slice());
+            if seen < limits::BLOB_ANCESTORS {
+                open.extend(parents.unwrap_or_default());
+            }
+        }
+        false
     }
 
     /// The blob that leaves first, if one may leave.
@@ -174,6 +218,9 @@ impl Blobs {
         self.used += footprint(stored.size);
         for link in &stored.links {
             self.hold(link);
+            if let Some(named) = self.table.get_mut(link) {
+                named.parents.push(hash);
+            }
         }
         let now = self.now;
         self.table.entry(hash).or_default();
@@ -252,6 +299,11 @@ impl Blobs {
         self.stored -= 1;
         self.used -= footprint(size);
         for link in &links {
+            if let Some(named) = self.table.get_mut(link)
+                && let Some(at) = named.parents.iter().position(|parent| parent == hash)
+            {
+                named.parents.swap_remove(at);
+            }
             self.release(link);
         }
         self.removed.push(StoredBlob { hash: *hash, serial });

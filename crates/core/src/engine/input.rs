@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     advert::Advert,
-    blob::BlobRef,
+    blob::{BlobHash, BlobRef},
     frame::{Assignment, AttemptEnd, ToOwner, ToWorker},
     message::NetworkMessage,
     policy::AcceptPolicy,
@@ -95,6 +95,13 @@ pub enum Input {
         peer: PeerId,
         /// Its advert for this node.
         advert: Advert,
+    },
+    /// The highest version of the protocol that a peer speaks; 1 if nothing is said.
+    PeerSpeaks {
+        /// The peer.
+        peer: PeerId,
+        /// The version.
+        version: u32,
     },
     /// A peer's last connection closed. The leases of its attempts start to run out.
     PeerGone {
@@ -246,6 +253,19 @@ pub enum Effect {
         volume: Box<Volume>,
         /// What queries read: one record per row.
         tasks: Vec<ArchivedTask>,
+    },
+    /// Fetch this blob, and all blobs that it names, from a peer; then feed
+    /// [`BlobEvent::Fetched`] or [`BlobEvent::FetchFailed`].
+    Fetch {
+        /// The blob.
+        blob: BlobRef,
+        /// The peer that has it.
+        from: PeerId,
+    },
+    /// The blob is not needed any more: stop its fetch, without an answer.
+    StopFetch {
+        /// The blob.
+        hash: BlobHash,
     },
     /// Remove the bytes of these blobs. Their records are on disk.
     RemoveBlobs {

@@ -7,6 +7,7 @@ use rand_core::{Rng, TryRng};
 use super::{
     blobs::Blobs,
     config::{EngineConfig, Observed},
+    fetches::Fetches,
     gate::Gate,
     input::{Effect, Reply, Token},
     kinds::Kinds,
@@ -22,6 +23,7 @@ pub(super) struct Node {
     pub(super) kinds: Kinds,
     pub(super) peers: Peers,
     pub(super) blobs: Blobs,
+    pub(super) fetches: Fetches,
     pub(super) gate: Gate,
     pub(super) timers: Timers,
     pub(super) observed: Observed,
@@ -49,6 +51,7 @@ impl Node {
         Self {
             peers: Peers::new(config.local, advert),
             blobs: Blobs::new(config.blob_bytes),
+            fetches: Fetches::default(),
             config,
             kinds: Kinds::default(),
             gate: Gate::default(),

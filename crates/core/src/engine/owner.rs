@@ -7,6 +7,7 @@ mod archive;
 mod archiving;
 mod attempts;
 mod chunk;
+mod collecting;
 mod digest;
 mod ended;
 mod ends;

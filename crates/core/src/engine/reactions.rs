@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::{
+    blob_input::BlobEvent,
+    fetches::Purpose,
+    fetching::{self, Outcome},
     keys::PeerKey,
-    node::{Cx, Node},
+    node::Cx,
     owner::Owner,
     timers::Timer,
     worker::Worker,
@@ -25,6 +28,43 @@ pub(super) fn on_advert(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, advert
         peer.on_advert(advert);
     }
     owner.workers.on_ready(cx, key);
+}
+
+/// A peer speaks this version of the protocol.
+pub(super) fn on_version(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, version: u32) {
+    let Some(peer) = cx.node.peers.get_mut(key) else { return };
+    if std::mem::replace(&mut peer.version, version) != version {
+        peer_changed(cx, owner);
+    }
+}
+
+/// Something happened to blobs outside the engine.
+pub(super) fn on_blob_event(
+    cx: &mut Cx<'_>,
+    owner: &mut Owner,
+    worker: &mut Worker,
+    event: BlobEvent,
+) {
+    let outcome = match event {
+        BlobEvent::Unreserved { bytes } => return cx.node.blobs.unreserve(bytes),
+        BlobEvent::Lost { hash } => {
+            cx.node.blobs.evict(&hash);
+            return;
+        }
+        BlobEvent::FetchProgress { hash, bytes } => {
+            cx.node.fetches.on_progress(&hash);
+            return worker.on_fetch_progress(cx.node, hash, bytes);
+        }
+        BlobEvent::Fetched { hash, blobs } => fetching::on_fetched(cx, hash, blobs),
+        BlobEvent::FetchFailed { hash, fault } => fetching::on_failed(cx, hash, fault),
+    };
+    let Some(Outcome { blob, purposes, missing }) = outcome else { return };
+    for purpose in purposes {
+        match purpose {
+            Purpose::Input(run) => worker.on_staged(cx, run, blob, missing.as_ref()),
+            Purpose::Output(key, epoch) => owner.on_output(cx, (key, epoch), missing.as_ref()),
+        }
+    }
 }
 
 /// A peer's last connection closed.
@@ -89,6 +129,7 @@ pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
             Timer::Heartbeat => worker.heartbeat(cx),
             Timer::Acks => owner.workers.send_acks(cx.node),
             Timer::TakeBack => owner.workers.on_take_back_timer(),
+            Timer::Fetches => fetching::on_timer(cx),
             // The end of this pass forgets what is too old.
             Timer::Retention => {}
         }
@@ -97,18 +138,18 @@ pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
 
 /// The node began to drain or to close, or ended its drain. While it drains or closes, it hands
 /// back attempts that have not started.
-pub(super) fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
+pub(super) fn on_withdrawal(cx: &mut Cx<'_>, worker: &mut Worker) {
     worker.review_credit();
-    if node.is_draining() {
-        worker.hand_back(node);
+    if cx.node.is_draining() {
+        worker.hand_back(cx);
     }
 }
 
 /// From now on the node accepts no tasks and no attempts, and places none of its own tasks.
-pub(super) fn on_close(node: &mut Node, owner: &mut Owner, worker: &mut Worker) {
-    node.close();
-    on_withdrawal(node, worker);
-    owner.on_close(node);
+pub(super) fn on_close(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
+    cx.node.close();
+    on_withdrawal(cx, worker);
+    owner.on_close(cx.node);
 }
 
 /// Delivers the frames between the node's own two halves. Returns false if there were none.

@@ -38,6 +38,7 @@ mod random;
 mod refusals;
 mod restarts;
 mod retention;
+mod staging;
 mod story;
 mod table;
 mod waits;
@@ -48,6 +49,8 @@ pub(super) struct Node {
     pub(super) engine: Engine,
     pub(super) running: Vec<Running>,
     pub(super) stopped: Vec<RunId>,
+    /// Blobs that it was asked to fetch, and from which peer.
+    pub(super) fetching: Vec<(crate::BlobRef, PeerId)>,
     /// Blobs whose files it was asked to remove.
     pub(super) removed: Vec<super::StoredBlob>,
     pub(super) replies: Vec<(Token, Reply)>,
@@ -123,6 +126,7 @@ impl Node {
             running: Vec::new(),
             stopped: Vec::new(),
             removed: Vec::new(),
+            fetching: Vec::new(),
             replies: Vec::new(),
             messages: Vec::new(),
             records: Vec::new(),
@@ -329,6 +333,10 @@ impl Net {
                     if !self.archive_fails {
                         self.feed(index, Input::Archived { first });
                     }
+                }
+                Effect::Fetch { blob, from } => self.nodes[index].fetching.push((blob, from)),
+                Effect::StopFetch { hash } => {
+                    self.nodes[index].fetching.retain(|(blob, _)| blob.hash != hash);
                 }
                 Effect::RemoveBlobs { blobs } => self.nodes[index].removed.extend(blobs),
                 Effect::OpenSession { peer } => self.open_session(index, peer),

@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Acks,
     /// A worker may be free for an attempt that waits at another.
     TakeBack,
+    /// The rest of a fetch of a blob may be over.
+    Fetches,
     /// The oldest ended task may have reached its retention.
     Retention,
 }

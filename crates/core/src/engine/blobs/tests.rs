@@ -93,13 +93,13 @@ fn lost_blob_is_counted_until_it_is_stored_again() {
     let mut blobs = blobs(4);
     add(&mut blobs, 1, &[]).unwrap();
     blobs.hold(&hash(1));
-    blobs.on_event(BlobEvent::Lost { hash: hash(1) });
+    blobs.evict(&hash(1));
     assert_eq!((blobs.space().lost, blobs.space().blobs, blobs.used), (1, 0, 0));
     add(&mut blobs, 1, &[]).unwrap();
     assert_eq!((blobs.space().lost, blobs.space().blobs), (0, 1));
     pass_lease(&mut blobs);
     assert_eq!(blobs.evict_all(), 0, "the hold is still there");
-    blobs.on_event(BlobEvent::Lost { hash: hash(1) });
+    blobs.evict(&hash(1));
     blobs.release(&hash(1));
     assert!(blobs.table.is_empty());
 }
@@ -109,7 +109,7 @@ fn reserved_bytes_are_not_free() {
     let mut blobs = blobs(1);
     blobs.reserve(footprint(SIZE)).unwrap();
     assert!(blobs.reserve(1).is_err());
-    blobs.on_event(BlobEvent::Unreserved { bytes: footprint(SIZE) });
+    blobs.unreserve(footprint(SIZE));
     blobs.reserve(footprint(SIZE)).unwrap();
 }
 
@@ -219,7 +219,7 @@ proptest! {
                     if on { model.pinned.insert(number); } else { model.pinned.remove(&number); }
                 }
                 Step::Lose(number) => {
-                    blobs.on_event(BlobEvent::Lost { hash: hash(number) });
+                    blobs.evict(&hash(number));
                     model.forget(number);
                 }
                 Step::Collect => drop(blobs.evict_all()),

@@ -12,11 +12,14 @@ use crate::{engine::keys::PeerKey, frame::Epoch, time::Time};
 pub(super) struct Sent {
     pub(super) peer: PeerKey,
     pub(super) epoch: Epoch,
+    /// When it was sent; for an attempt whose input the worker fetched, when its handler started.
     pub(super) at: Time,
     /// The attempt's number within its task, from 1.
     pub(super) number: u32,
     /// Whether the worker has confirmed that it holds the attempt.
     pub(super) accepted: bool,
+    /// Whether its time limit runs. It does not while files are on their way.
+    pub(super) is_timed: bool,
 }
 
 impl Sent {

@@ -211,7 +211,9 @@ impl Placement {
             if hedge { self.hedging.next_look(task.kind, cx.now, cx.now) } else { Time::NEVER };
         self.next_epoch += 1;
         let number = task.attempts() + 1;
-        let sent = Sent { peer: key, epoch, at: cx.now, number, accepted: false };
+        // Another node fetches a blob first, and reports when the handler starts.
+        let is_timed = key == PeerKey::LOCAL || task.arguments.input.blob().is_none();
+        let sent = Sent { peer: key, epoch, at: cx.now, number, accepted: false, is_timed };
         let is_first = board.store.tasks.on_sent(task_key, sent, look);
         self.second_attempts += u64::from(!is_first);
         let Some(task) = board.store.tasks.get(task_key) else { return };

@@ -58,6 +58,7 @@ impl Owner {
                 ToOwner::Progress { epoch, fraction, message } => {
                     self.on_progressed(cx, key, epoch, Progress { fraction, message });
                 }
+                ToOwner::Started(epoch) => self.on_handler_started(cx, (key, epoch)),
                 ToOwner::Result { epoch, end, took } => self.on_result(cx, key, epoch, end, took),
                 ToOwner::Heartbeat { seen, count, hash } => {
                     self.workers.on_heartbeat(cx, key, seen, count, hash);
@@ -128,7 +129,7 @@ impl Owner {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of the frame")]
-    fn on_result(
+    pub(super) fn on_result(
         &mut self,
         cx: &mut Cx<'_>,
         key: PeerKey,
@@ -136,6 +137,9 @@ impl Owner {
         end: AttemptEnd,
         took: Duration,
     ) {
+        if self.collect(cx, (key, epoch), &end, took) {
+            return;
+        }
         let Some(attempt) = self.workers.close_attempt(key, epoch) else {
             // A late result, from before a restart or from a newer state than this node was
             // restored to. It changes nothing, and the worker may forget it.

@@ -1,15 +1,21 @@
 //! The owner half and its parts.
 
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
 use super::{
     placement::{Board, Placement},
     store::Store,
     workers::{WorkerAccount, Workers},
 };
 use crate::{
+    blob::BlobRef,
     engine::{
         keys::{PeerKey, TaskKey},
         node::{Cx, Node},
     },
+    frame::Epoch,
     task::TaskState,
 };
 
@@ -23,6 +29,8 @@ pub(in crate::engine) struct Owner {
     /// observed.
     pub(super) submitted: Vec<TaskKey>,
     pub(super) counts: Counts,
+    /// Outputs that are being fetched from workers, with the run times of their attempts.
+    pub(super) collecting: FxHashMap<(PeerKey, Epoch), (BlobRef, Duration)>,
 }
 
 /// Counts of events since the start.
@@ -58,6 +66,7 @@ impl Owner {
             workers,
             placement: Placement::default(),
             submitted: Vec::new(),
+            collecting: FxHashMap::default(),
             counts: Counts::default(),
         }
     }

@@ -275,6 +275,7 @@ impl Store {
             | Timer::Heartbeat
             | Timer::Acks
             | Timer::TakeBack
+            | Timer::Fetches
             | Timer::Retention => true,
         });
     }

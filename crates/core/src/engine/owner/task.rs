@@ -343,6 +343,7 @@ impl Owned {
     pub(super) fn ends_by(&self, sent: &Sent) -> Time {
         self.limits()
             .attempt
+            .filter(|_| sent.is_timed)
             .map_or(Time::NEVER, |limit| sent.at + limit.saturating_mul(2) + limits::ATTEMPT_GRACE)
     }
 

@@ -7,9 +7,9 @@ use crate::{
     limits,
 };
 
-const SIZE: u64 = 1_000_000;
+pub(super) const SIZE: u64 = 1_000_000;
 
-fn blob(text: &str) -> BlobRef {
+pub(super) fn blob(text: &str) -> BlobRef {
     BlobRef { hash: BlobHash::of(text.as_bytes()), size: SIZE, form: BlobForm::FILE }
 }
 
@@ -21,7 +21,7 @@ fn alone(room: u64) -> Net {
     net
 }
 
-fn request(net: &mut Net, request: BlobRequest) -> Result<BlobReply, crate::Reason> {
+pub(super) fn request(net: &mut Net, request: BlobRequest) -> Result<BlobReply, crate::Reason> {
     let token = Token(1_000_000);
     net.feed(0, Input::Blobs { request, token });
     net.settle();
@@ -34,7 +34,7 @@ fn request(net: &mut Net, request: BlobRequest) -> Result<BlobReply, crate::Reas
     }
 }
 
-fn add(net: &mut Net, text: &str) -> BlobRef {
+pub(super) fn add(net: &mut Net, text: &str) -> BlobRef {
     let blob = blob(text);
     let new = NewBlob { hash: blob.hash, size: SIZE, serial: 1, links: Vec::new() };
     let stored = request(net, BlobRequest::Store { blobs: vec![new], reserved: 0 });
@@ -42,7 +42,7 @@ fn add(net: &mut Net, text: &str) -> BlobRef {
     blob
 }
 
-fn task_with(blob: BlobRef) -> Task {
+pub(super) fn task_with(blob: BlobRef) -> Task {
     task("text/a").with_input(blob)
 }
 
@@ -53,7 +53,7 @@ fn is_needed(net: &mut Net, blob: &BlobRef) -> bool {
     net.nodes[0].engine.blobs().any(|known| known.hash == blob.hash)
 }
 
-fn output_blob(blob: BlobRef) -> AttemptEnd {
+pub(super) fn output_blob(blob: BlobRef) -> AttemptEnd {
     AttemptEnd::Output(blob.into())
 }
 

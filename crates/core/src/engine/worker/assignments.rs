@@ -9,7 +9,15 @@ use super::{
     state::Worker,
 };
 use crate::{
-    engine::{input::Effect, keys::PeerKey, node::Cx},
+    blob::{BlobHash, BlobRef},
+    engine::{
+        fetches::{Missing, Purpose},
+        fetching,
+        input::{Effect, RunId},
+        keys::PeerKey,
+        node::{Cx, Node},
+    },
+    failure::{FailureCode, TaskFailure},
     frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
     limits,
     message::NetworkMessage,
@@ -67,27 +75,110 @@ impl Worker {
                 let frame = ToOwner::Refused { epoch: Some(epoch), reason };
                 cx.node.peers.tell_owner(key, frame);
             }
-            None => self.take(cx, key, work, expected),
+            None => self.stage(cx, key, work, expected),
         }
     }
 
-    /// Accepts an assignment: it waits for a slot.
-    fn take(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
+    /// Accepts an assignment. If its input is a blob whose bytes this owner has not sent before, they
+    /// are fetched first, whether they are here or not: to know a hash is no right to its bytes.
+    fn stage(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
+        let Some(blob) = work.input.blob().filter(|_| key != PeerKey::LOCAL) else {
+            self.take(cx, key, work, (expected, false));
+            return;
+        };
+        let Some(peer) = cx.node.peers.id(key) else { return };
+        if cx.node.blobs.is_shown_by(&blob.hash, &peer) {
+            self.take(cx, key, work, (expected, false));
+            return;
+        }
+        let epoch = work.epoch;
+        if let Err(reason) = cx.node.blobs.check_room(blob.size) {
+            let frame = ToOwner::Refused { epoch: Some(epoch), reason };
+            return cx.node.peers.tell_owner(key, frame);
+        }
+        let Some(held) = self.take(cx, key, work, (expected, true)) else { return };
+        if fetching::want(cx, blob, key, Purpose::Input(held.run())).is_err() {
+            // Not reached: there is room.
+            self.finish(cx, held, AttemptEnd::Cancelled, Duration::ZERO);
+        }
+    }
+
+    /// Takes an assignment: its input is to be fetched (`stages`), or it waits for a slot.
+    fn take(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PeerKey,
+        work: Box<Assignment>,
+        (expected, stages): (Expected, bool),
+    ) -> Option<HeldKey> {
         let (epoch, priority) = (work.epoch, work.priority);
         let share = Share { bytes: work.input.weight() as u64, expected };
         if cx.node.observed.messages && key != PeerKey::LOCAL {
             let message = distribution(&work, cx.node.config.local);
             cx.out.push(Effect::Message(Box::new(message)));
         }
-        let Some(held) = self.held.insert(key, work, share) else { return };
+        let held = self.held.insert(key, work, share, stages)?;
+        if let Some(input) = self.held.get(held).and_then(Held::input) {
+            cx.node.blobs.hold(&input);
+        }
         cx.node.peers.touch(key);
-        let Some(owner) = self.owners.get_mut(key) else { return };
+        let owner = self.owners.get_mut(key)?;
         self.credit_dirty |= owner.unfinished() == 0;
-        owner.take(epoch, held, share, priority);
-        if owner.list() {
-            self.turn.push_back(key);
+        owner.take(epoch, held, share);
+        if !stages {
+            owner.join_line(priority, held);
+            if owner.list() {
+                self.turn.push_back(key);
+            }
         }
         self.arm_heartbeat(cx);
+        Some(held)
+    }
+
+    /// The input of an attempt has arrived, or will not.
+    pub(in crate::engine) fn on_staged(
+        &mut self,
+        cx: &mut Cx<'_>,
+        run: RunId,
+        blob: BlobRef,
+        missing: Option<&Missing>,
+    ) {
+        let key = HeldKey::of(run);
+        if let Some(missing) = missing {
+            if self.held.get(key).is_some_and(Held::is_staging) {
+                let (code, why) = match missing {
+                    Missing::Lost => (FailureCode::InputLost, "its owner does not have it"),
+                    Missing::NoSpace(why) => (FailureCode::NoSpace, why.as_str()),
+                };
+                let why = format!("the input {} was not fetched: {why}", blob.hash.short());
+                let end = AttemptEnd::Failed(TaskFailure::new(code, why));
+                self.finish(cx, key, end, Duration::ZERO);
+            }
+            return;
+        }
+        let Some((owner_key, priority)) = self.held.on_staged(key) else { return };
+        let Some(owner) = self.owners.get_mut(owner_key) else { return };
+        owner.join_line(priority, key);
+        if owner.list() {
+            self.turn.push_back(owner_key);
+        }
+    }
+
+    /// Bytes of a blob have arrived: tells the owners of the attempts that wait for it.
+    pub(in crate::engine) fn on_fetch_progress(&self, node: &mut Node, hash: BlobHash, bytes: u64) {
+        let waiting = node.fetches.purposes().filter(|(of, _)| *of == hash);
+        let waiting: Vec<Purpose> = waiting.map(|(_, purpose)| purpose).collect();
+        for purpose in waiting {
+            let Purpose::Input(run) = purpose else { continue };
+            let Some(held) = self.held.get(HeldKey::of(run)) else { continue };
+            let Stage::Staging(work) = held.stage() else { continue };
+            let size = work.input.size();
+            let (bytes, size) = (bytes.min(size), size.max(1));
+            let message = format!("input: {bytes} of {size} bytes");
+            let fraction = bytes as f32 / size as f32;
+            node.peers
+                .tell_owner(held.owner, ToOwner::Progress { epoch: held.epoch, fraction, message });
+        }
     }
 
     /// Why this assignment is refused, if it is.
@@ -163,6 +254,9 @@ impl Worker {
                 self.leave_line(key, priority, held_key);
                 self.finish(cx, held_key, AttemptEnd::Cancelled, Duration::ZERO);
             }
+            Some(Stage::Staging(_)) => {
+                self.finish(cx, held_key, AttemptEnd::Cancelled, Duration::ZERO);
+            }
             Some(Stage::Running { .. }) => self.stop(cx, held_key),
             Some(Stage::Finished(_)) => self.send_result(cx.node, held_key),
             None => {}
@@ -171,13 +265,16 @@ impl Worker {
 
     /// The owner asks for this attempt back, if it has not started here.
     fn on_hand_back(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
-        let waiting = self.held_by(key, epoch).and_then(|held_key| {
-            let Stage::Waiting(work) = self.held.get(held_key)?.stage() else { return None };
+        let unstarted = self.held_by(key, epoch).and_then(|held_key| {
+            let (Stage::Waiting(work) | Stage::Staging(work)) = self.held.get(held_key)?.stage()
+            else {
+                return None;
+            };
             Some((held_key, work.priority))
         });
-        let Some((held_key, priority)) = waiting else { return self.on_resume(cx, key, epoch) };
+        let Some((held_key, priority)) = unstarted else { return self.on_resume(cx, key, epoch) };
         self.leave_line(key, priority, held_key);
-        self.give_back(key, epoch, held_key);
+        self.give_back(cx, key, epoch, held_key);
         cx.node.peers.tell_owner(key, ToOwner::Busy { epoch, retry_after: Duration::ZERO });
     }
 

@@ -42,6 +42,9 @@ impl Worker {
                 continue;
             };
             let (task, attempt) = (work.task, work.attempt);
+            if owner_key != PeerKey::LOCAL && work.input.blob().is_some() {
+                cx.node.peers.tell_owner(owner_key, ToOwner::Started(work.epoch));
+            }
             let execute = Effect::Execute { run: key.run(), owner, work };
             if owner_key == PeerKey::LOCAL && note_start(cx, task, attempt) {
                 self.held.note_start(key);
@@ -145,20 +148,21 @@ impl Worker {
     }
 
     /// Hands all attempts that have not started back to their owners.
-    pub(in crate::engine) fn hand_back(&mut self, node: &mut Node) {
+    pub(in crate::engine) fn hand_back(&mut self, cx: &mut Cx<'_>) {
         self.turn.clear();
-        for key in node.peers.keys() {
+        for key in cx.node.peers.keys() {
             let Some(owner) = self.owners.get_mut(key) else { continue };
             drop(owner.clear_line());
             owner.unlist();
             let held: Vec<(Epoch, HeldKey)> =
                 owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
             for (epoch, held) in held {
-                if self.held.get(held).is_some_and(Held::is_waiting) {
-                    self.give_back(key, epoch, held);
+                let is_unstarted = |held: &Held| held.is_waiting() || held.is_staging();
+                if self.held.get(held).is_some_and(is_unstarted) {
+                    self.give_back(cx, key, epoch, held);
                     let reason = Reason::ShuttingDown;
                     let frame = ToOwner::Refused { epoch: Some(epoch), reason };
-                    node.peers.tell_owner(key, frame);
+                    cx.node.peers.tell_owner(key, frame);
                 }
             }
         }
@@ -177,8 +181,11 @@ impl Worker {
     /// Cancels waiting attempts of an owner that was absent for longer than its lease.
     pub(super) fn abandon_waiting(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(owner) = self.owners.get_mut(key) else { return };
-        for held in owner.clear_line() {
-            if self.held.get(held).is_some_and(Held::is_waiting) {
+        let mut unstarted: Vec<HeldKey> = owner.clear_line().collect();
+        let held = owner.held.iter().map(|(_, held)| *held);
+        unstarted.extend(held.filter(|held| self.held.get(*held).is_some_and(Held::is_staging)));
+        for held in unstarted {
+            if self.held.get(held).is_some_and(|held| held.is_waiting() || held.is_staging()) {
                 self.finish(cx, held, AttemptEnd::Cancelled, Duration::ZERO);
             }
         }

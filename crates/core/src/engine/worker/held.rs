@@ -5,7 +5,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::{
-    blob::BlobRef,
+    blob::{BlobHash, BlobRef},
     engine::{input::RunId, keys::PeerKey, kinds::Kind},
     frame::{Assignment, AttemptEnd, Epoch},
     task::TaskId,
@@ -41,6 +41,8 @@ pub(super) struct Held {
     share: Share,
     /// Whether its result outlives the process.
     pub(super) durable: bool,
+    /// Its input, if it is a blob: held until the attempt has ended.
+    input: Option<BlobHash>,
     stage: Stage,
 }
 
@@ -60,9 +62,12 @@ pub(super) struct Share {
     pub(super) expected: Expected,
 }
 
-/// `Waiting → Running → Finished`, or `Waiting → Finished` when it is cancelled before its start.
+/// `Staging → Waiting → Running → Finished`; each may end early with `Finished`. Only an attempt whose
+/// input has to be fetched is in `Staging`.
 #[derive(Debug)]
 pub(super) enum Stage {
+    /// The input is being fetched. The attempt takes no slot.
+    Staging(Box<Assignment>),
     Waiting(Box<Assignment>),
     /// `is_noted`: the execution starts once its record is on disk.
     Running {
@@ -119,8 +124,19 @@ impl Held {
         self.share
     }
 
+    /// Whether it waits for a slot.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting(_))
+    }
+
+    /// Whether its input is being fetched.
+    pub(super) fn is_staging(&self) -> bool {
+        matches!(self.stage, Stage::Staging(_))
+    }
+
+    /// Its input, if it is a blob and the attempt has not ended.
+    pub(super) fn input(&self) -> Option<BlobHash> {
+        self.input.filter(|_| self.finished().is_none())
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -130,7 +146,7 @@ impl Held {
     pub(super) fn finished(&self) -> Option<&Finished> {
         match &self.stage {
             Stage::Finished(finished) => Some(finished),
-            Stage::Waiting(_) | Stage::Running { .. } => None,
+            Stage::Staging(_) | Stage::Waiting(_) | Stage::Running { .. } => None,
         }
     }
 }
@@ -148,17 +164,27 @@ pub(super) struct HeldTable {
 }
 
 impl HeldTable {
-    /// Inserts a waiting attempt. `None` if the table is full.
+    /// Inserts an attempt that waits, or whose input is to be fetched first. `None` if the table is
+    /// full.
     pub(super) fn insert(
         &mut self,
         owner: PeerKey,
         work: Box<Assignment>,
         share: Share,
+        stages: bool,
     ) -> Option<HeldKey> {
         let (epoch, durable) = (work.epoch, work.durable);
-        let stage = Stage::Waiting(work);
-        let key =
-            self.place(|generation| Held { generation, owner, epoch, share, durable, stage })?;
+        let input = work.input.blob().map(|blob| blob.hash);
+        let stage = if stages { Stage::Staging(work) } else { Stage::Waiting(work) };
+        let key = self.place(|generation| Held {
+            generation,
+            owner,
+            epoch,
+            share,
+            durable,
+            input,
+            stage,
+        })?;
         self.unfinished += 1;
         Some(key)
     }
@@ -179,6 +205,7 @@ impl HeldTable {
             epoch,
             share,
             durable: true,
+            input: None,
             stage,
         })?;
         self.unacked_bytes += bytes;
@@ -199,6 +226,19 @@ impl HeldTable {
 
     fn get_mut(&mut self, key: HeldKey) -> Option<&mut Held> {
         self.slab.get_mut(key.index as usize).filter(|held| held.generation == key.generation)
+    }
+
+    /// The input of an attempt has arrived: it waits. Returns its owner and its priority; `None`,
+    /// without a change, if its input was not being fetched.
+    pub(super) fn on_staged(&mut self, key: HeldKey) -> Option<(PeerKey, i8)> {
+        let held = self.get_mut(key).filter(|held| held.is_staging())?;
+        let placeholder = Stage::Running { task: TaskId::from_bytes([0; 16]), is_noted: false };
+        let Stage::Staging(work) = std::mem::replace(&mut held.stage, placeholder) else {
+            return None;
+        };
+        let priority = work.priority;
+        held.stage = Stage::Waiting(work);
+        Some((held.owner, priority))
     }
 
     /// Starts a waiting attempt and returns its assignment. `None`, without a change, if it does
@@ -239,9 +279,9 @@ impl HeldTable {
         self.get(key)?.finished()?.output()
     }
 
-    /// Removes and returns a waiting attempt.
-    pub(super) fn remove_waiting(&mut self, key: HeldKey) -> Option<Held> {
-        self.get(key).filter(|held| held.is_waiting())?;
+    /// Removes and returns an attempt that waits, or whose input is being fetched.
+    pub(super) fn remove_unstarted(&mut self, key: HeldKey) -> Option<Held> {
+        self.get(key).filter(|held| held.is_waiting() || held.is_staging())?;
         self.unfinished -= 1;
         self.slab.try_remove(key.index as usize)
     }
@@ -252,7 +292,7 @@ impl HeldTable {
         self.unacked_bytes -= bytes;
         match self.slab.try_remove(key.index as usize)?.stage {
             Stage::Finished(finished) => Some(finished),
-            Stage::Waiting(_) | Stage::Running { .. } => None,
+            Stage::Staging(_) | Stage::Waiting(_) | Stage::Running { .. } => None,
         }
     }
 

@@ -107,13 +107,17 @@ impl OwnerAccount {
         Load { tasks: count, bytes, time: Duration::from_nanos(nanos) }
     }
 
-    /// Adds an accepted attempt, which waits.
-    pub(super) fn take(&mut self, epoch: Epoch, key: HeldKey, share: Share, priority: i8) {
+    /// Adds an accepted attempt.
+    pub(super) fn take(&mut self, epoch: Epoch, key: HeldKey, share: Share) {
         self.unfinished.count += 1;
         self.unfinished.bytes += share.bytes;
         self.unfinished.nanos += share.expected.nanos;
         self.held.push(epoch, key);
         self.taken.push((epoch, key));
+    }
+
+    /// An attempt waits for a slot from now on.
+    pub(super) fn join_line(&mut self, priority: i8, key: HeldKey) {
         self.line.waiting.push(priority, key, false, &self.line.turns);
     }
 

@@ -8,7 +8,10 @@ use super::{
     owners::OwnerAccount,
 };
 use crate::{
+    blob::BlobHash,
     engine::{
+        fetches::Purpose,
+        fetching,
         input::Effect,
         keys::PeerKey,
         node::{Cx, Node},
@@ -70,6 +73,7 @@ impl Worker {
         end: AttemptEnd,
         took: std::time::Duration,
     ) {
+        self.drop_input(cx, key);
         let Some(held) = self.held.get(key) else { return };
         let (owner, share) = (held.owner, held.share());
         let kept = kept_result(held, &end, took, cx.node);
@@ -95,9 +99,33 @@ impl Worker {
         }
     }
 
-    /// Forgets a waiting attempt. The caller tells its owner.
-    pub(super) fn give_back(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
-        let Some(held) = self.held.remove_waiting(key) else { return };
+    /// An attempt that has not ended needs its input no more.
+    fn drop_input(&self, cx: &mut Cx<'_>, key: HeldKey) {
+        let Some(held) = self.held.get(key) else { return };
+        let Some(input) = held.input() else { return };
+        if held.is_staging() {
+            fetching::unwant(cx, input, Purpose::Input(key.run()));
+        }
+        cx.node.blobs.release(&input);
+    }
+
+    /// The blobs that an owner may fetch from here: the outputs that are kept for it.
+    pub(in crate::engine) fn outputs_for(&self, owner: PeerKey) -> Vec<BlobHash> {
+        let Some(owner) = self.owners.get(owner) else { return Vec::new() };
+        let held = owner.held.iter();
+        held.filter_map(|(_, key)| self.held.output(*key)).map(|blob| blob.hash).collect()
+    }
+
+    /// Forgets an attempt that has not started. The caller tells its owner.
+    pub(super) fn give_back(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: PeerKey,
+        epoch: Epoch,
+        key: HeldKey,
+    ) {
+        self.drop_input(cx, key);
+        let Some(held) = self.held.remove_unstarted(key) else { return };
         if let Some(owner) = self.owners.get_mut(owner) {
             self.credit_dirty |= owner.give_back(epoch, held.share());
         }

@@ -1,0 +1,127 @@
+//! Blobs that this node fetches from other nodes: inputs of attempts here, and outputs of its own
+//! tasks.
+//!
+//! Each blob is fetched once, for all that need it. A fetch that fails rests and is tried again, as
+//! long as something needs it; a provider that does not have the blob is asked once more.
+//!
+//! Absent on purpose: connections and bytes (the host), and who needs a blob (the two halves).
+
+use std::time::Duration;
+
+use libp2p_identity::PeerId;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::{input::RunId, keys::PeerKey};
+use crate::{
+    blob::{BlobHash, BlobRef},
+    frame::Epoch,
+    limits,
+    time::Time,
+};
+
+/// What a blob is fetched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The input of an attempt that this node holds for an owner.
+    Input(RunId),
+    /// The output of an attempt at a worker of this node.
+    Output(PeerKey, Epoch),
+}
+
+/// Why a blob is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Its provider does not have it.
+    Lost,
+    /// This node has no room for it.
+    NoSpace(String),
+}
+
+pub(super) type Purposes = SmallVec<[Purpose; 1]>;
+
+/// The blobs that are being fetched. Each is needed by a held attempt or an open one, which bounds
+/// the table.
+#[derive(Debug, Default)]
+pub(super) struct Fetches {
+    table: FxHashMap<BlobHash, Fetch>,
+}
+
+/// `Running ↔ Resting`, until the blob is there or nothing needs it.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) blob: BlobRef,
+    pub(super) from: PeerId,
+    pub(super) purposes: Purposes,
+    /// Failures without an answer of the provider since the last bytes arrived.
+    failures: u32,
+    /// Answers without the blob.
+    refusals: u32,
+    /// When it is tried again; `None` while it runs.
+    rests_until: Option<Time>,
+}
+
+impl Fetch {
+    /// A fetch that runs.
+    pub(super) fn new(blob: BlobRef, from: PeerId, purpose: Purpose) -> Self {
+        let purposes = SmallVec::from_iter([purpose]);
+        Self { blob, from, purposes, failures: 0, refusals: 0, rests_until: None }
+    }
+
+    /// A failure without an answer. Returns the rest, which doubles each time, so that an absent
+    /// peer costs little.
+    pub(super) fn on_unreachable(&mut self, retry_after: Duration) -> Duration {
+        let doubled = limits::FETCH_REST.saturating_mul(2u32.saturating_pow(self.failures.min(16)));
+        self.failures += 1;
+        doubled.min(limits::FETCH_REST_MOST).max(retry_after.min(limits::MAX_RETRY_AFTER))
+    }
+
+    /// The provider has answered without the blob. Returns whether it is asked once more.
+    pub(super) fn on_refused(&mut self) -> bool {
+        self.refusals += 1;
+        self.refusals == 1
+    }
+
+    pub(super) fn rest(&mut self, until: Time) {
+        self.rests_until = Some(until);
+    }
+}
+
+impl Fetches {
+    /// Adds a fetch that runs.
+    pub(super) fn insert(&mut self, fetch: Fetch) {
+        self.table.insert(fetch.blob.hash, fetch);
+    }
+
+    pub(super) fn get_mut(&mut self, hash: &BlobHash) -> Option<&mut Fetch> {
+        self.table.get_mut(hash)
+    }
+
+    pub(super) fn remove(&mut self, hash: &BlobHash) -> Option<Fetch> {
+        self.table.remove(hash)
+    }
+
+    /// Bytes of a blob have arrived: the next failure is the first again.
+    pub(super) fn on_progress(&mut self, hash: &BlobHash) {
+        if let Some(fetch) = self.table.get_mut(hash) {
+            fetch.failures = 0;
+        }
+    }
+
+    /// Takes the fetches whose rest is over, which run from now on.
+    pub(super) fn take_due(&mut self, now: Time) -> Vec<(BlobRef, PeerId)> {
+        let due = self.table.values_mut();
+        let due = due.filter(|fetch| fetch.rests_until.is_some_and(|until| until <= now));
+        due.map(|fetch| {
+            fetch.rests_until = None;
+            (fetch.blob, fetch.from)
+        })
+        .collect()
+    }
+
+    /// What each blob is fetched for.
+    pub(super) fn purposes(&self) -> impl Iterator<Item = (BlobHash, Purpose)> {
+        let each = self.table.iter();
+        each.flat_map(|(hash, fetch)| fetch.purposes.iter().map(|purpose| (*hash, *purpose)))
+    }
+}

@@ -1,0 +1,120 @@
+//! Outputs that are blobs: they are fetched before their attempt counts as ended.
+//!
+//! The attempt stays open meanwhile, so that its worker keeps the output, and a worker that is lost
+//! is a lost attempt. Of two attempts, the first whose output is complete here wins.
+
+use std::time::Duration;
+
+use super::{attempts::Sent, state::Owner};
+use crate::{
+    blob::BlobHash,
+    engine::{
+        fetches::{Missing, Purpose},
+        fetching,
+        keys::PeerKey,
+        node::Cx,
+    },
+    frame::{AttemptEnd, Epoch},
+    limits,
+};
+
+impl Owner {
+    /// Fetches the output of an attempt if it is a blob that is not here. Returns whether the end of
+    /// the attempt has to wait for it.
+    pub(super) fn collect(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (key, epoch): (PeerKey, Epoch),
+        end: &AttemptEnd,
+        took: Duration,
+    ) -> bool {
+        let AttemptEnd::Output(output) = end else { return false };
+        let Some(blob) = output.blob().filter(|_| key != PeerKey::LOCAL) else { return false };
+        let is_needed = self.workers.task_of(key, epoch).is_some();
+        if !is_needed || cx.node.blobs.is_stored(&blob.hash) {
+            return false;
+        }
+        if self.collecting.contains_key(&(key, epoch)) {
+            return true;
+        }
+        if let Err(reason) = fetching::want(cx, blob, key, Purpose::Output(key, epoch)) {
+            self.give_up_output(cx, (key, epoch), &reason.to_string());
+            return true;
+        }
+        self.collecting.insert((key, epoch), (blob, took));
+        self.change_sent(cx, (key, epoch), |sent| sent.is_timed = false);
+        true
+    }
+
+    /// An output has arrived, or will not.
+    pub(in crate::engine) fn on_output(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (key, epoch): (PeerKey, Epoch),
+        missing: Option<&Missing>,
+    ) {
+        let Some((blob, took)) = self.collecting.remove(&(key, epoch)) else { return };
+        match missing {
+            None => self.on_result(cx, key, epoch, AttemptEnd::Output(blob.into()), took),
+            Some(Missing::NoSpace(why)) => self.give_up_output(cx, (key, epoch), why),
+            Some(Missing::Lost) => {
+                let task = self.workers.close_attempt(key, epoch).and_then(|attempt| attempt.task);
+                self.workers.acknowledge(cx.node, key, epoch);
+                if let Some(task) = task {
+                    self.lose(cx, task, epoch, "the worker no longer has the output");
+                }
+            }
+        }
+    }
+
+    /// There is no room for an output: the attempt does not count, and its task rests.
+    fn give_up_output(&mut self, cx: &mut Cx<'_>, (key, epoch): (PeerKey, Epoch), why: &str) {
+        let task = self.workers.close_attempt(key, epoch).and_then(|attempt| attempt.task);
+        self.workers.acknowledge(cx.node, key, epoch);
+        let why = format!("the output was not fetched: {why}");
+        self.requeue(cx, task, epoch, &why, limits::FAULT_REST);
+    }
+
+    /// Stops the fetches of outputs whose attempts have ended otherwise.
+    pub(in crate::engine) fn drop_collecting(&mut self, cx: &mut Cx<'_>) {
+        if self.collecting.is_empty() {
+            return;
+        }
+        let (collecting, workers) = (&mut self.collecting, &self.workers);
+        let over = collecting.extract_if(|(key, epoch), _| workers.task_of(*key, *epoch).is_none());
+        for ((key, epoch), (blob, _)) in over {
+            fetching::unwant(cx, blob.hash, Purpose::Output(key, epoch));
+        }
+    }
+
+    /// A worker has fetched the input of an attempt and started it: its time limit runs from here.
+    pub(super) fn on_handler_started(&mut self, cx: &mut Cx<'_>, attempt: (PeerKey, Epoch)) {
+        let now = cx.now;
+        self.change_sent(cx, attempt, |sent| {
+            if !sent.is_timed {
+                sent.at = now;
+                sent.is_timed = true;
+            }
+        });
+    }
+
+    fn change_sent(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (key, epoch): (PeerKey, Epoch),
+        change: impl FnOnce(&mut Sent),
+    ) {
+        let Some(task_key) = self.workers.task_of(key, epoch) else { return };
+        let task = self.store.tasks.get_mut(task_key);
+        let Some(sent) = task.and_then(|task| task.open_mut()?.get_mut(epoch)) else { return };
+        change(sent);
+        self.store.arm(cx.node, task_key);
+    }
+
+    /// The blobs that a worker may fetch from here: the inputs of its attempts that are needed.
+    pub(in crate::engine) fn inputs_at(&self, key: PeerKey) -> Vec<BlobHash> {
+        let Some(worker) = self.workers.get(key) else { return Vec::new() };
+        let tasks = worker.open().filter_map(|(_, attempt)| self.store.tasks.get(attempt.task?));
+        tasks.filter_map(|task| task.blob()).collect()
+    }
+}
