@@ -1,7 +1,7 @@
 //! The hash of bytes that arrive piece by piece, and the outboard that verifies parts of them.
 //!
 //! An *outboard* has the hashes inside the BLAKE3 tree, down to groups of
-//! [`GROUP_BYTES`](crate::limits::GROUP_BYTES), in post-order: both children of a node before the
+//! [`GROUP_BYTES`], in post-order: both children of a node before the
 //! node, 64 bytes for each pair. It is empty for a blob of one group.
 
 use blake3::{
