@@ -32,7 +32,7 @@ use crate::{
     lan::Lan,
     limits,
     meter::Meter,
-    protocol::{discovery::known::Hearsay, task::session::SessionEvent},
+    protocol::{blob::serve::BlobEvent, discovery::known::Hearsay, task::session::SessionEvent},
     transport::{self, DialledIps},
 };
 
@@ -54,6 +54,8 @@ pub struct Network {
     pub events: mpsc::Receiver<NetEvent>,
     /// Frames of the sessions, and their ends.
     pub sessions: mpsc::Receiver<SessionEvent>,
+    /// Requests of peers for blobs. Peers wait for an answer while the node lags.
+    pub blobs: mpsc::Receiver<BlobEvent>,
 }
 
 impl Network {
@@ -86,6 +88,7 @@ impl Network {
         let (commands_in, commands) = mpsc::channel(limits::COMMANDS);
         let (events_in, events) = mpsc::channel(limits::EVENTS);
         let (sessions_in, sessions) = mpsc::channel(limits::FRAME_BATCHES);
+        let (blobs_in, blobs) = mpsc::channel(limits::FETCHES);
         let (peers_in, peers) = watch::channel(Arc::default());
         let (hearsay_in, hearsay) = watch::channel(Hearsay::default());
         let (addresses_in, addresses) = watch::channel(Arc::default());
@@ -125,6 +128,7 @@ impl Network {
             commands,
             events: events_in,
             sessions: sessions_in,
+            blobs: blobs_in,
             watches: Watches {
                 peers: peers_in,
                 hearsay: hearsay_in,
@@ -133,7 +137,7 @@ impl Network {
             },
         });
         wait_for_listeners(&mut event_loop, listen.len()).await?;
-        Ok(Self { handle, event_loop, events, sessions })
+        Ok(Self { handle, event_loop, events, sessions, blobs })
     }
 }
 

@@ -63,6 +63,7 @@ use self::{
     peers::Peers,
     publisher::Publisher,
     shared::Shared,
+    state::Work,
     timers::{Timer, Timers},
     wires::Wires,
 };
@@ -80,6 +81,10 @@ use crate::{
     limits,
     meter::Meter,
     protocol::{
+        blob::{
+            blobs::{BlobDone, Blobs},
+            serve::BlobEvent,
+        },
         discovery::{Exchange, ExchangeDone, dht::Dht, searches::Searches},
         health::liveness::Liveness,
         hello::{
@@ -113,6 +118,7 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) sessions: mpsc::Sender<SessionEvent>,
+    pub(crate) blobs: mpsc::Sender<BlobEvent>,
     pub(crate) watches: Watches,
 }
 
@@ -124,6 +130,8 @@ enum Wake {
     Session(Ended),
     /// A link has ended, or a frame has arrived on one.
     Link(OnLink),
+    /// A blob stream of a peer has ended, or a refusal was sent on one.
+    Blob(Result<BlobDone, JoinError>),
     /// An exchange has made progress.
     Exchange(Result<Box<ExchangeDone>, JoinError>),
     /// The number of commands taken from the queue; 0 if all handles were dropped.
@@ -170,7 +178,7 @@ impl EventLoop {
             listeners: Listeners::new(parts.lan),
             admission: Admission::new(parts.intake),
             hellos: Hellos::new(),
-            sessions: Sessions::new(parts.sessions),
+            work: Work { sessions: Sessions::new(parts.sessions), blobs: Blobs::new(parts.blobs) },
             links: Links::new(),
             liveness: Liveness::new(),
             exchange: Exchange::new(local.peer, parts.allowed.clone()),
@@ -227,8 +235,9 @@ impl EventLoop {
         tokio::select! {
             biased;
             Some(done) = self.hellos.next() => Wake::Hello(done),
-            Some(ended) = self.sessions.next() => Wake::Session(ended),
+            Some(ended) = self.work.sessions.next() => Wake::Session(ended),
             Some(done) = self.exchange.next() => Wake::Exchange(done),
+            Some(done) = self.work.blobs.next() => Wake::Blob(done),
             Some(event) = self.links.next(backlog < limits::EVENTS) => Wake::Link(event),
             // A node that sends commands without reading events must fill its own queue, not this
             // one.
@@ -236,7 +245,7 @@ impl EventLoop {
             handed = self.facts.hand_over() => match handed {
                 Handover::Done(session) => {
                     if let Some(session) = session {
-                        self.sessions.start(session);
+                        self.work.sessions.start(session);
                     }
                     Wake::EventTaken
                 }
@@ -259,6 +268,9 @@ impl EventLoop {
                 }
             }
             Wake::Exchange(Ok(done)) => self.on_exchange_done(*done),
+            Wake::Blob(Ok(BlobDone::Served(peer, true))) => {
+                self.expel(peer, "an invalid request for a blob");
+            }
             Wake::Link(OnLink::Done(Ok(done))) => {
                 let action = self.links.on_done(done);
                 self.perform(action);
@@ -270,8 +282,9 @@ impl EventLoop {
             Wake::Hello(Err(error))
             | Wake::Session(Ended::Session(Err(error)) | Ended::Refusal(Err(error)))
             | Wake::Link(OnLink::Done(Err(error)))
+            | Wake::Blob(Err(error))
             | Wake::Exchange(Err(error)) => on_task_failed(&error),
-            Wake::Session(Ended::Refusal(Ok(()))) | Wake::EventTaken => {}
+            Wake::Session(Ended::Refusal(Ok(()))) | Wake::Blob(Ok(_)) | Wake::EventTaken => {}
             Wake::Commands(0) | Wake::ReceiverDropped => return Flow::Stop(None),
             Wake::Commands(_) => {
                 if let Some(done) = self.on_commands() {

@@ -19,7 +19,10 @@ use crate::{
     intake::{Crowd, Intake},
     limits,
     meter::{Meter, NetTraffic},
-    protocol::discovery::known::{self, Hearsay},
+    protocol::{
+        blob::{blobs, error::FetchError, fetch::Fetch},
+        discovery::known::{self, Hearsay},
+    },
 };
 
 /// A command of a handle to the event loop.
@@ -41,6 +44,8 @@ pub(crate) enum Command {
     Discovery { event: DiscoveryEvent, reply: oneshot::Sender<Result<(), Reason>> },
     /// Measure the round trip to this peer.
     Echo { peer: PeerId, reply: oneshot::Sender<Result<Pong, AskError>> },
+    /// Open a stream to this provider of blobs.
+    Fetch { peer: PeerId, reply: blobs::Caller },
     /// Set whether to reconnect to this peer when its connection is lost.
     Keep { peer: PeerId, keep: bool },
     /// Look up these peers until they are connected; replaces the earlier list.
@@ -197,6 +202,18 @@ impl NetHandle {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Echo { peer, reply }).await?;
         self.patiently(answer).await
+    }
+
+    /// Opens a stream to a provider of blobs, which counts as one fetch until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The peer is not ready or does not speak the protocol, the stream cannot be opened, or
+    /// [`limits::FETCHES_PER_PEER`] or [`limits::FETCHES`] fetches are in progress.
+    pub async fn open_fetch(&self, peer: PeerId) -> Result<Fetch, FetchError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Fetch { peer, reply }).await?;
+        answer.await.map_err(|_| NetClosed)?
     }
 
     /// The lag of the loop: how long it takes to answer a command.

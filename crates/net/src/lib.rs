@@ -1,11 +1,12 @@
 //! Meshwork's network: connections, admission, sessions, wire format. The only crate that names
 //! libp2p (I7).
 //!
-//! [`Network::build`] creates four things: the [`EventLoop`], which owns the swarm and which the
-//! caller spawns; a clonable [`NetHandle`] that sends it commands; and two receivers, of
-//! [`NetEvent`]s (events about peers and sessions) and of [`SessionEvent`]s (batches of decoded
-//! task frames). Task frames never pass through the event loop: each session has its own reader and
-//! writer.
+//! [`Network::build`] creates five things: the [`EventLoop`], which owns the swarm and which the
+//! caller spawns; a clonable [`NetHandle`] that sends it commands; and three receivers, of
+//! [`NetEvent`]s (events about peers and sessions), of [`SessionEvent`]s (batches of decoded task
+//! frames) and of [`BlobEvent`](blob::serve::BlobEvent)s (requests of peers for blobs). Neither task
+//! frames nor blobs pass through the event loop: each session has its own reader and writer, and
+//! each blob stream is a future of its own.
 //!
 //! # Tasks and channels
 //!
@@ -27,7 +28,8 @@
 //! The capitalised names are constants of [`limits`]. The loop never waits: a hello and an exchange
 //! have a time limit, and report their results through their `JoinSet`. A full channel to the node
 //! stops the loop from polling the swarm; a full channel of sessions stops their readers and, by
-//! flow control, their peers.
+//! flow control, their peers. A blob stream asks the node about one request at a time, through a
+//! channel of FETCHES places.
 //!
 //! Absent on purpose: decisions about tasks. The engine of `meshwork-core` decides which tasks a
 //! peer may run, and on which peer a task runs.
@@ -60,7 +62,7 @@ mod wire;
 
 pub use libp2p::identity::Keypair;
 
-pub use self::protocol::task::session;
+pub use self::protocol::{blob, task::session};
 pub use self::{
     build::Network,
     clock::Clock,

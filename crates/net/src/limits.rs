@@ -131,8 +131,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses of one peer that are dialled at once; a dial of many addresses is a burst of packets.
 pub const DIAL_CONCURRENCY: u8 = 2;
 /// Streams of one Yamux connection (512 by default). Beyond it Yamux closes the connection, so it
-/// is above the sum of all protocols: hello 4 + task 2 + discovery 4 + resource 2 + health 2
-/// inbound, the same outbound, identify 10, ping 2, Kademlia 32 inbound and 32 outbound.
+/// is above the sum of all protocols: hello 4 + task 2 + discovery 4 + resource 2 + health 2 +
+/// blob 8 inbound, the same outbound, identify 10, ping 2, Kademlia 32 inbound and 32 outbound.
 pub const YAMUX_STREAMS: usize = 128;
 /// Streams of one QUIC connection that the peer may have open (256 by default); more wait.
 pub const QUIC_STREAMS: u32 = 64;
@@ -180,8 +180,44 @@ pub const DISCOVERY_STREAMS: usize = 4;
 /// Open resource streams, and open health streams, of a peer per connection: the one in use and its
 /// replacement.
 pub const LINK_STREAMS: usize = 2;
+/// Open blob streams of a peer per connection: those that are served, and as many that are answered
+/// `busy`.
+pub const BLOB_STREAMS: usize = 2 * FETCHES_PER_PEER;
 /// Longest negotiation of an outbound stream.
 pub const OPEN_TIMEOUT: Duration = HELLO_TIMEOUT;
+
+// --- Blobs -----------------------------------------------------------------------------------
+
+/// Blob streams with one peer, in each direction. Four share a link about as well as more; further
+/// outbound ones are not opened, further inbound ones are answered `busy`.
+pub const FETCHES_PER_PEER: usize = 4;
+/// Blob streams with all peers, in each direction. Each holds at most two pieces: 1 MiB.
+pub const FETCHES: usize = 16;
+/// How long a peer waits after such a `busy`.
+pub const BLOB_RETRY: Duration = Duration::from_secs(1);
+/// Requests for blobs of a peer, in a burst and per second; more wait, because a folder has a blob
+/// for each of its larger files. A request costs the node a decision and two open files.
+pub const BLOBS_ASKED: (u32, u32) = (4_096, 1_000);
+/// Ranges of one request; the rest is asked for later. A cut transfer leaves one range, a damaged
+/// file a few.
+pub const BLOB_RANGES: usize = 64;
+/// Bytes of a request with all its ranges, and of a refusal.
+pub const BLOB_MESSAGE: usize = 4 * 1024;
+/// Bytes before the encoding of a piece in its message: a length, a key and a length.
+pub const PIECE_HEAD: usize = 16;
+/// Requests that are sent ahead of their answers. They fit into the window of a stream even if the
+/// provider does not read them yet.
+pub const ASKED_AHEAD: usize = 32;
+/// Longest wait for the first byte of an answer: the provider asks its node and reads its disk.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a provider waits for its node. Shorter than [`ANSWER_TIMEOUT`], so that the peer gets
+/// an answer.
+pub const DECIDE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time for one piece of 512 KiB, in either direction: a peer that is slower than 17 KiB/s
+/// holds a place that others need.
+pub const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stream may be open without a request.
+pub const BLOB_IDLE: Duration = Duration::from_secs(30);
 
 // --- Hello -----------------------------------------------------------------------------------
 

@@ -45,12 +45,15 @@ pub(crate) enum Kind {
     Echoed,
     HealthReport,
     HealthOther,
+    BlobRequest,
+    BlobPiece,
+    BlobRefusal,
 }
 
 use NetworkProtocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol};
 
 /// Protocol and name of each [`Kind`], in the order of the variants.
-const KINDS: [(NetworkProtocol, &str); 24] = [
+const KINDS: [(NetworkProtocol, &str); 27] = [
     (TaskProtocol, "assign"),
     (TaskProtocol, "cancel"),
     (TaskProtocol, "ack"),
@@ -75,6 +78,9 @@ const KINDS: [(NetworkProtocol, &str); 24] = [
     (HealthProtocol, "echoed"),
     (HealthProtocol, "report"),
     (HealthProtocol, "refusal"),
+    (TaskProtocol, "blob_request"),
+    (TaskProtocol, "blob_piece"),
+    (TaskProtocol, "blob_refusal"),
 ];
 
 /// Protocol and name of each kind of message, in the order of [`Flow::messages`].

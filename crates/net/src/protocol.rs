@@ -4,6 +4,7 @@
 //! The resource and the health protocol travel on [`links`]. Absent on purpose: what
 //! protocols share on the wire (`wire`), and the event loop itself (`event_loop`).
 
+pub mod blob;
 pub(crate) mod discovery;
 pub(crate) mod health;
 pub(crate) mod hello;

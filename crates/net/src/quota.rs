@@ -1,5 +1,5 @@
 //! Quotas: the rate of each kind of request that a peer may send. Requests beyond it are answered
-//! `busy`.
+//! `busy`, or wait.
 //!
 //! A quota belongs to the peer, not to its connection: a reconnect does not refill it. The
 //! algorithm is GCRA, by `governor`. Absent on purpose: task frames, which credit bounds.
@@ -36,11 +36,20 @@ pub(crate) enum RequestKind {
     Echo,
     /// A provider record to keep.
     Record,
+    /// A request for a blob.
+    Blob,
 }
 
 impl RequestKind {
-    const ALL: [Self; 6] =
-        [Self::Hello, Self::Query, Self::Report, Self::Question, Self::Echo, Self::Record];
+    const ALL: [Self; 7] = [
+        Self::Hello,
+        Self::Query,
+        Self::Report,
+        Self::Question,
+        Self::Echo,
+        Self::Record,
+        Self::Blob,
+    ];
 
     /// The number of requests in a burst, and per second in the long run.
     const fn bound(self) -> (u32, u32) {
@@ -51,6 +60,7 @@ impl RequestKind {
             Self::Question => limits::QUESTIONS_ASKED,
             Self::Echo => limits::ECHOES_ASKED,
             Self::Record => limits::RECORDS_ASKED,
+            Self::Blob => limits::BLOBS_ASKED,
         }
     }
 }
@@ -58,7 +68,7 @@ impl RequestKind {
 /// The quotas of one peer.
 pub(crate) struct Quotas {
     /// In the order of [`RequestKind::ALL`].
-    limiters: [Limiter; 6],
+    limiters: [Limiter; 7],
     clock: MonotonicClock,
 }
 

@@ -17,6 +17,6 @@ pub(crate) mod reason;
 mod tests;
 
 pub(crate) use self::{
-    codec::{Decoder, Message, ReadError, read_message, read_next, write_message},
+    codec::{Decoder, Message, ReadError, read_expected, read_message, read_next, write_message},
     error::WireError,
 };

@@ -56,7 +56,7 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let mut net_config = net_config(config, keypair, boot, offer, remembered);
     net_config.blocked.clone_from(&policy.blocked);
     let network = Network::build(net_config, clock.monotonic);
-    let Network { handle: net, event_loop, events: facts, sessions } = network.await?;
+    let Network { handle: net, event_loop, events: facts, sessions, blobs: _ } = network.await?;
     let archive = journal.as_ref().map(|journal| journal.archiver().archive());
     let CallQueues { entries, calls, snapshot } = queues;
     let driver = Driver::new(DriverParts {

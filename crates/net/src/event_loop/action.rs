@@ -70,6 +70,8 @@ pub(crate) enum Purpose {
     Link { peer: PeerId, protocol: LinkProtocol },
     /// An exchange of adverts.
     Exchange { peer: PeerId, errand: Errand },
+    /// A stream to a provider of blobs.
+    Blob { peer: PeerId, number: u64 },
 }
 
 impl Purpose {
@@ -79,7 +81,8 @@ impl Purpose {
             Self::Hello { peer, .. }
             | Self::Session { peer }
             | Self::Link { peer, .. }
-            | Self::Exchange { peer, .. } => *peer,
+            | Self::Exchange { peer, .. }
+            | Self::Blob { peer, .. } => *peer,
         }
     }
 
@@ -91,6 +94,7 @@ impl Purpose {
             Self::Link { protocol: LinkProtocol::Resource, .. } => Protocol::Resource,
             Self::Link { protocol: LinkProtocol::Health, .. } => Protocol::Health,
             Self::Exchange { .. } => Protocol::Discovery,
+            Self::Blob { .. } => Protocol::Blob,
         }
     }
 }

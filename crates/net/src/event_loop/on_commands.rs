@@ -29,7 +29,7 @@ impl EventLoop {
         match command {
             Command::Dial { address, reply } => self.on_dial_command(Caller { address, reply }),
             Command::OpenSession { peer } => {
-                let action = self.sessions.open(peer, &self.shared);
+                let action = self.work.sessions.open(peer, &self.shared);
                 self.perform(action);
             }
             Command::Expel { peer, why } => self.expel(peer, why),
@@ -63,6 +63,10 @@ impl EventLoop {
             Command::Discovery { event, reply } => self.on_discovery_command(event, reply),
             Command::Echo { peer, reply } => {
                 let action = self.links.on_echo_command(peer, reply, &self.shared);
+                self.perform(action);
+            }
+            Command::Fetch { peer, reply } => {
+                let action = self.work.blobs.open(peer, reply, &self.shared);
                 self.perform(action);
             }
             // The caller may have stopped waiting.

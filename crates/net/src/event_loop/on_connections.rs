@@ -108,7 +108,7 @@ impl EventLoop {
         known.end_reason.clone_from(&why);
         known.readiness.on_disconnected(self.shared.local.clock.now());
         self.shared.peers.note_change();
-        self.sessions.on_disconnected(&peer);
+        self.work.sessions.on_disconnected(&peer);
         self.links.on_disconnected(&peer);
         self.liveness.on_disconnected(&peer);
         let records = self.dht.on_disconnected(&peer);

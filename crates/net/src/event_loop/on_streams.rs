@@ -18,7 +18,7 @@ impl EventLoop {
                 Protocol::Hello => self.hellos.on_inbound(peer, connection, stream, &self.shared),
                 Protocol::Task => {
                     let waiting = self.facts.sessions_waiting();
-                    let action = self.sessions.on_inbound(peer, stream, &self.shared, waiting);
+                    let action = self.work.sessions.on_inbound(peer, stream, &self.shared, waiting);
                     self.perform(action);
                 }
                 Protocol::Discovery => self.exchange.on_inbound(peer, stream, &self.shared),
@@ -28,6 +28,7 @@ impl EventLoop {
                 Protocol::Health => {
                     self.links.on_inbound(peer, LinkProtocol::Health, stream, &self.shared);
                 }
+                Protocol::Blob => self.work.blobs.on_inbound(peer, stream, &self.shared),
             },
             streams::Event::Opened { request, stream } => {
                 let purpose = self.wires.take_purpose(request);
@@ -48,7 +49,7 @@ impl EventLoop {
             }
             Some(Purpose::Session { peer }) => {
                 let waiting = self.facts.sessions_waiting();
-                let action = self.sessions.on_stream(peer, stream, &self.shared, waiting);
+                let action = self.work.sessions.on_stream(peer, stream, &self.shared, waiting);
                 self.perform([action]);
             }
             Some(Purpose::Link { peer, protocol }) => {
@@ -63,6 +64,9 @@ impl EventLoop {
                 let sources = Sources { shared, listeners, resources: links.resources() };
                 let action = exchange.on_stream((peer, errand), stream, query, sources);
                 self.perform(action);
+            }
+            Some(Purpose::Blob { peer, number }) => {
+                self.work.blobs.on_stream((peer, number), stream, &self.shared);
             }
             None => tracing::debug!("a stream was opened without a request"),
         }

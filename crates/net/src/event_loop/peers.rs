@@ -51,7 +51,7 @@ pub(crate) struct Peer {
     /// Bytes exchanged with the peer.
     pub(crate) traffic: Arc<Traffic>,
     /// The peer's remaining quotas.
-    pub(crate) quotas: Quotas,
+    pub(crate) quotas: Arc<Quotas>,
     /// The peer's starts, as named in its hellos.
     pub(crate) instances: Instances,
     /// When two machines with the peer's key were last seen.
@@ -135,7 +135,7 @@ impl Peer {
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,
             traffic: Arc::default(),
-            quotas: Quotas::new(),
+            quotas: Arc::new(Quotas::new()),
             instances: Instances::default(),
             copied: None,
         }

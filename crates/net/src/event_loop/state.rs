@@ -7,6 +7,7 @@ use super::{
     publisher::Publisher, shared::Shared, timers::Timers, wires::Wires,
 };
 use crate::protocol::{
+    blob::blobs::Blobs,
     discovery::{Exchange, dht::Dht, searches::Searches},
     health::liveness::Liveness,
     hello::hellos::Hellos,
@@ -30,13 +31,19 @@ pub struct EventLoop {
     pub(super) listeners: Listeners,
     pub(super) admission: Admission,
     pub(super) hellos: Hellos,
-    pub(super) sessions: Sessions,
+    pub(super) work: Work,
     pub(super) links: Links,
     pub(super) liveness: Liveness,
     pub(super) dialer: Dialer,
     pub(super) exchange: Exchange,
     pub(super) searches: Searches,
     pub(super) dht: Dht,
+}
+
+/// The streams that carry tasks, and those that carry their files.
+pub(super) struct Work {
+    pub(super) sessions: Sessions,
+    pub(super) blobs: Blobs,
 }
 
 impl std::fmt::Debug for EventLoop {

@@ -200,7 +200,7 @@ async fn lost_connections_leave_no_state_in_the_loop() {
     let event_loop = &bench.event_loop;
     assert_eq!(event_loop.shared.peers.len(), 0);
     assert!(event_loop.hellos.is_idle());
-    assert!(event_loop.sessions.is_idle());
+    assert!(event_loop.work.sessions.is_idle() && event_loop.work.blobs.is_idle());
     assert!(event_loop.timers.next().is_none());
     assert_eq!(
         bench.event_loop.wires.swarm().network_info().connection_counters().num_connections(),
@@ -221,8 +221,8 @@ async fn lost_peer_leaves_no_state_in_the_parts() {
         is_used && a.settled_with(&b_id).is_some() && b.settled_with(&a_id).is_some()
     })
     .await;
-    let action = a.event_loop.sessions.open(b_id, &a.event_loop.shared);
-    assert!(action.is_some() && !a.event_loop.sessions.is_idle());
+    let action = a.event_loop.work.sessions.open(b_id, &a.event_loop.shared);
+    assert!(action.is_some() && !a.event_loop.work.sessions.is_idle());
     a.event_loop.close_peer(b_id, "test".to_owned());
     turn_until(&mut a, &mut b, |a, _| {
         a.event_loop.shared.peers.connected() == 0 && a.event_loop.links.is_idle()
@@ -230,14 +230,15 @@ async fn lost_peer_leaves_no_state_in_the_parts() {
     .await;
     assert!(a.event_loop.liveness.is_idle());
     assert!(a.event_loop.dht.is_idle());
-    assert!(a.event_loop.sessions.is_idle());
+    assert!(a.event_loop.work.sessions.is_idle());
 }
 
 #[tokio::test]
 async fn lagging_node_stops_the_swarm_and_loses_no_event() {
     let mut bench = Bench::new().await;
     for _ in 0..3 * limits::EVENTS {
-        let action = bench.event_loop.sessions.open(PeerId::random(), &bench.event_loop.shared);
+        let action =
+            bench.event_loop.work.sessions.open(PeerId::random(), &bench.event_loop.shared);
         bench.event_loop.perform(action);
     }
     // Fill the channel.

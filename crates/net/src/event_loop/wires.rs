@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct Wires {
     swarm: Swarm<Behaviour>,
     /// The purpose of each stream that is being opened. At most one hello per connection, one
-    /// session and two links per peer, and the exchanges.
+    /// session and two links per peer, the exchanges, and the fetches.
     opening: FxHashMap<RequestId, Purpose>,
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_kind_has_a_unique_name() {
-    let last = Kind::HealthOther as usize;
+    let last = Kind::BlobRefusal as usize;
     assert_eq!(last + 1, KINDS.len());
     for (index, one) in KINDS.iter().enumerate() {
         assert!(!KINDS[..index].contains(one), "{one:?} twice");
@@ -14,6 +14,7 @@ fn every_kind_has_a_unique_name() {
     assert_eq!(KINDS[Kind::Query as usize], (DiscoveryProtocol, "query"));
     assert_eq!(KINDS[Kind::ResourceReport as usize], (ResourceProtocol, "report"));
     assert_eq!(KINDS[Kind::Echo as usize], (HealthProtocol, "echo"));
+    assert_eq!(KINDS[Kind::BlobPiece as usize], (TaskProtocol, "blob_piece"));
 }
 
 #[test]

@@ -236,6 +236,27 @@ where
     tokio::time::timeout(time, rest).await.map_err(|_| ReadError::Slow(time))?
 }
 
+/// Like [`read_next`], but the first byte must arrive within `first`, and memory for the whole
+/// message is allocated at once: for messages that this node has asked for, with a small `limit`.
+pub(crate) async fn read_expected<R>(
+    stream: &mut R,
+    limit: usize,
+    (first, rest): (Duration, Duration),
+) -> Result<Vec<u8>, ReadError>
+where
+    R: AsyncRead + Unpin,
+{
+    let byte = tokio::time::timeout(first, read_byte(stream));
+    let byte = byte.await.map_err(|_| ReadError::Slow(first))??.ok_or(ReadError::Closed)?;
+    let message = async {
+        let length = read_length(stream, byte, limit).await?;
+        let mut message = vec![0; length];
+        stream.read_exact(&mut message).await?;
+        Ok(message)
+    };
+    tokio::time::timeout(rest, message).await.map_err(|_| ReadError::Slow(rest))?
+}
+
 async fn read_byte<R: AsyncRead + Unpin>(stream: &mut R) -> io::Result<Option<u8>> {
     let mut byte = [0];
     let count = stream.read(&mut byte).await?;
@@ -247,18 +268,26 @@ async fn read_rest<R>(stream: &mut R, first: u8, limit: usize) -> Result<Vec<u8>
 where
     R: AsyncRead + Unpin,
 {
-    let mut head = Vec::with_capacity(LONGEST_PREFIX);
-    head.push(first);
-    let Prefix { length, .. } = loop {
-        if let Some(prefix) = prefix(&head, limit)? {
-            break prefix;
-        }
-        head.push(read_byte(stream).await?.ok_or_else(unexpected_end)?);
-    };
+    let length = read_length(stream, first, limit).await?;
     let mut message = Vec::new();
     // Grows with the bytes that arrive.
     stream.take(length as u64).read_to_end(&mut message).await?;
     if message.len() < length { Err(unexpected_end()) } else { Ok(message) }
+}
+
+/// Reads the rest of a length prefix.
+async fn read_length<R>(stream: &mut R, first: u8, limit: usize) -> Result<usize, ReadError>
+where
+    R: AsyncRead + Unpin,
+{
+    let mut head = Vec::with_capacity(LONGEST_PREFIX);
+    head.push(first);
+    loop {
+        if let Some(Prefix { length, .. }) = prefix(&head, limit)? {
+            return Ok(length);
+        }
+        head.push(read_byte(stream).await?.ok_or_else(unexpected_end)?);
+    }
 }
 
 /// Writes one message with its length, and flushes.

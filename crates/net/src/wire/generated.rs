@@ -531,6 +531,48 @@ pub struct HealthReason {
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
 }
+// --- /meshwork/blob/1.0.0 --------------------------------------------------------------------
+
+/// Asks for groups of a blob. Requests of one stream are answered in their order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BlobRequest {
+    /// BLAKE3: 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub hash: ::prost::bytes::Bytes,
+    /// Bytes of the whole blob.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// Ascending and apart, 1 to 64.
+    #[prost(message, repeated, tag = "3")]
+    pub ranges: ::prost::alloc::vec::Vec<GroupRange>,
+}
+/// Groups of 65,536 bytes each; the last one of a blob may be shorter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupRange {
+    /// From 0.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// At least 1.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BlobReply {
+    #[prost(oneof = "blob_reply::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<blob_reply::Kind>,
+}
+/// Nested message and enum types in `BlobReply`.
+pub mod blob_reply {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// The next piece of the requested ranges, with the hashes that verify it.
+        #[prost(bytes, tag = "1")]
+        Piece(::prost::bytes::Bytes),
+        /// Ends the answer to the request.
+        #[prost(message, tag = "2")]
+        Refused(super::Reason),
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ReasonCode {

@@ -14,6 +14,7 @@ use crate::{
 use meshwork_core::{ToOwner, ToWorker};
 
 mod golden;
+mod golden_blob;
 mod golden_links;
 mod hostile;
 mod packing;

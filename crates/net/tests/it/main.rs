@@ -15,6 +15,7 @@
 mod support;
 
 mod bare;
+mod blobs;
 mod copied_key;
 mod crowds;
 mod dialing;

@@ -7,7 +7,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use meshwork_core::{Accept, AcceptPolicy, Advert, PeerState};
 use meshwork_net::{
-    Clock, NetConfig, NetEvent, NetHandle, Network, Offer, PeerStatus, SessionEvent, identity,
+    Clock, NetConfig, NetEvent, NetHandle, Network, Offer, PeerStatus, SessionEvent,
+    blob::serve::BlobEvent, identity,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -24,6 +25,7 @@ pub(crate) struct Node {
     pub(crate) handle: NetHandle,
     pub(crate) events: mpsc::Receiver<NetEvent>,
     pub(crate) sessions: mpsc::Receiver<SessionEvent>,
+    pub(crate) blobs: mpsc::Receiver<BlobEvent>,
     task: JoinHandle<()>,
 }
 
@@ -64,6 +66,7 @@ impl Node {
             handle: network.handle,
             events: network.events,
             sessions: network.sessions,
+            blobs: network.blobs,
             task: tokio::spawn(network.event_loop.run()),
         }
     }

@@ -17,12 +17,14 @@ pub(crate) enum Protocol {
     Resource,
     /// Echoes, and the health of a node.
     Health,
+    /// Pieces of files, by the hash of the file.
+    Blob,
 }
 
 impl Protocol {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
     pub(crate) const ALL: [Self; Self::COUNT] =
-        [Self::Hello, Self::Task, Self::Discovery, Self::Resource, Self::Health];
+        [Self::Hello, Self::Task, Self::Discovery, Self::Resource, Self::Health, Self::Blob];
 
     /// The protocol name on the wire.
     pub(crate) const fn name(self) -> &'static str {
@@ -32,14 +34,16 @@ impl Protocol {
             Self::Discovery => "/meshwork/discovery/1.0.0",
             Self::Resource => "/meshwork/resource/1.0.0",
             Self::Health => "/meshwork/health/1.0.0",
+            Self::Blob => "/meshwork/blob/1.0.0",
         }
     }
 
-    /// The protocol in the traffic counters. A hello counts as discovery.
+    /// The protocol in the traffic counters. A hello counts as discovery, and a blob, which is an
+    /// input or an output, as task.
     pub(crate) const fn counted_as(self) -> NetworkProtocol {
         match self {
             Self::Hello | Self::Discovery => NetworkProtocol::DiscoveryProtocol,
-            Self::Task => NetworkProtocol::TaskProtocol,
+            Self::Task | Self::Blob => NetworkProtocol::TaskProtocol,
             Self::Resource => NetworkProtocol::ResourceProtocol,
             Self::Health => NetworkProtocol::HealthProtocol,
         }
@@ -52,6 +56,7 @@ impl Protocol {
             Self::Task => limits::TASK_STREAMS,
             Self::Discovery => limits::DISCOVERY_STREAMS,
             Self::Resource | Self::Health => limits::LINK_STREAMS,
+            Self::Blob => limits::BLOB_STREAMS,
         }
     }
 }
