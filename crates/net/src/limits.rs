@@ -205,6 +205,12 @@ pub const BLOB_RANGES: usize = 64;
 pub const BLOB_MESSAGE: usize = 4 * 1024;
 /// Bytes before the encoding of a piece in its message: a length, a key and a length.
 pub const PIECE_HEAD: usize = 16;
+/// Groups of 64 KiB that a fetch has asked for and not verified yet: 1 MiB, in the network and in
+/// memory. Fetches over a distance share a link by being several.
+pub const FETCH_GROUPS: u64 = 16;
+/// Groups of one request of a fetch: a quarter of [`FETCH_GROUPS`], so that others are under way while
+/// one is verified.
+pub const REQUEST_GROUPS: u64 = 4;
 /// Requests that are sent ahead of their answers. They fit into the window of a stream even if the
 /// provider does not read them yet.
 pub const ASKED_AHEAD: usize = 32;
@@ -216,8 +222,9 @@ pub const DECIDE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time for one piece of 512 KiB, in either direction: a peer that is slower than 17 KiB/s
 /// holds a place that others need.
 pub const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a stream may be open without a request.
-pub const BLOB_IDLE: Duration = Duration::from_secs(30);
+/// How long a stream may be open without a request: longer than a slow peer takes to read the
+/// answers to those that it has sent.
+pub const BLOB_IDLE: Duration = Duration::from_secs(120);
 
 // --- Hello -----------------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ async fn blob_travels_between_nodes() {
         assert_eq!(progress.bytes(), want.size);
         let sent = provider.handle.traffic().sent;
         let count = |kind| sent.messages.iter().find(|(_, name, _)| *name == kind).unwrap().2;
-        assert_eq!((count("blob_piece"), count("blob_refusal")), (11, 0));
+        assert_eq!((count("blob_piece"), count("blob_refusal")), (21, 0));
     }
 }
 

@@ -133,7 +133,7 @@ impl Blobs {
             return self.refuse(stream, Reason::Busy { retry_after: limits::BLOB_RETRY }, shared);
         };
         let (events, meter) = (self.events.clone(), Arc::clone(&shared.local.meter));
-        let serve = Serve { peer, quotas, events, meter, place: Some(place) };
+        let serve = Serve { peer, quotas, events, meter, _place: Some(place) };
         self.serving.spawn(serve.run(stream).map(move |violation| (peer, violation)));
     }
 

@@ -1,8 +1,9 @@
 //! The fetching end of a blob stream.
 //!
-//! One piece is verified and written on a thread for blocking work while the next one arrives: a
-//! fetch has at most two pieces of unverified bytes in memory. The length of each piece follows from
-//! the request, so a provider cannot make a fetch receive more than the blob and its hashes.
+//! Blobs are asked for in small ranges. One is verified and written on a thread for blocking work
+//! while the next ones arrive; at most [`limits::FETCH_GROUPS`] are asked for and not verified yet.
+//! The length of each piece follows from the request, so a provider cannot make a fetch receive more
+//! than the blob and its hashes.
 
 use std::{
     collections::VecDeque,
@@ -45,6 +46,8 @@ pub struct Fetch {
     stream: Box<dyn Io>,
     /// Requests whose answers have not begun, the oldest first; at most [`limits::ASKED_AHEAD`].
     asked: VecDeque<Request>,
+    /// Groups that were asked for and are not verified yet.
+    unverified: u64,
     meter: Arc<Meter>,
     _place: Option<Place>,
 }
@@ -95,7 +98,7 @@ impl std::fmt::Debug for Fetch {
 
 impl Fetch {
     pub(crate) fn new(stream: Box<dyn Io>, meter: Arc<Meter>, place: Option<Place>) -> Self {
-        Self { stream, asked: VecDeque::new(), meter, _place: place }
+        Self { stream, asked: VecDeque::new(), unverified: 0, meter, _place: place }
     }
 
     /// Fetches what is missing of one blob.
@@ -108,16 +111,16 @@ impl Fetch {
         partial: Partial,
         progress: &Progress,
     ) -> Result<Ready, Unfinished> {
-        let mut partial = partial;
+        let mut jobs = VecDeque::from([Job::new(partial)]);
         loop {
-            if let Err(error) = self.ask(&partial).await {
-                return Err(Unfinished { partial: Some(partial), error });
+            let asked = self.top_up(&mut jobs).await;
+            let Some(job) = jobs.front_mut() else { return Err(Unfinished::lost()) };
+            if let Err(error) = asked {
+                return Err(job.give_up(error).await);
             }
-            partial = match self.receive(partial, progress).await?.finish() {
-                Ok(ready) => return Ok(ready),
-                // There were more ranges than fit into a request.
-                Err(rest) => *rest,
-            };
+            if let Some(ready) = self.receive(job, progress).await? {
+                return Ok(ready);
+            }
         }
     }
 
@@ -137,102 +140,150 @@ impl Fetch {
         progress: &Progress,
     ) -> Result<(), FetchError> {
         let mut wants = wants.chunks(limits::ASKED_AHEAD / 2);
-        let mut begun = VecDeque::new();
+        let mut jobs = VecDeque::new();
         loop {
             // Two halves: one is asked for while the other arrives.
-            while begun.len() <= limits::ASKED_AHEAD / 2
+            while jobs.len() <= limits::ASKED_AHEAD / 2
                 && let Some(next) = wants.next()
             {
-                for partial in open(store.clone(), next.to_vec()).await? {
-                    self.ask(&partial).await?;
-                    begun.push_back(partial);
-                }
+                let opened = open(store.clone(), next.to_vec()).await?;
+                jobs.extend(opened.into_iter().map(Job::new));
             }
-            let Some(partial) = begun.pop_front() else { return Ok(()) };
-            let arrived = self.receive(partial, progress).await.map_err(|end| end.error)?;
-            let complete = match arrived.finish() {
-                Ok(complete) => complete,
-                // Its later ranges are asked for after all that was asked already.
-                Err(rest) => {
-                    self.ask(&rest).await?;
-                    begun.push_back(*rest);
-                    continue;
+            self.top_up(&mut jobs).await?;
+            let Some(job) = jobs.front_mut() else { return Ok(()) };
+            let is_last = job.unanswered == 0;
+            let complete = self.receive(job, progress).await.map_err(|end| end.error)?;
+            let Some(complete) = complete else {
+                if is_last {
+                    // What is missing is asked for after all that was asked already.
+                    jobs.rotate_left(1);
                 }
+                continue;
             };
+            jobs.pop_front();
             if ready.send(complete).await.is_err() {
                 return Ok(());
             }
         }
     }
 
-    /// Sends a request for what is missing, if anything is.
-    async fn ask(&mut self, partial: &Partial) -> Result<(), FetchError> {
-        let ranges = partial.missing(limits::BLOB_RANGES);
-        if ranges.is_empty() {
-            return Ok(());
+    /// Sends requests, as many as may be unanswered.
+    async fn top_up(&mut self, jobs: &mut VecDeque<Job>) -> Result<(), FetchError> {
+        for job in jobs {
+            while self.asked.len() < limits::ASKED_AHEAD {
+                let room = limits::FETCH_GROUPS.saturating_sub(self.unverified);
+                let Some(request) = job.next_request(room) else { break };
+                let message = request.encode();
+                let sent = wire::write_message(&mut self.stream, &message);
+                match timeout(limits::PIECE_TIMEOUT, sent).await {
+                    Ok(Ok(())) => self.meter.sent.one(Kind::BlobRequest, message.len()),
+                    Ok(Err(error)) => return Err(FetchError::Cut(error.to_string())),
+                    Err(_) => return Err(FetchError::Stalled(limits::PIECE_TIMEOUT)),
+                }
+                self.unverified += groups(&request);
+                self.asked.push_back(request);
+                job.unanswered += 1;
+            }
+            if job.has_more() {
+                // The next blobs come after this one.
+                break;
+            }
         }
-        let request = Request { hash: partial.hash(), size: partial.size(), ranges };
-        let message = request.encode();
-        let sent = wire::write_message(&mut self.stream, &message);
-        match timeout(limits::PIECE_TIMEOUT, sent).await {
-            Ok(Ok(())) => self.meter.sent.one(Kind::BlobRequest, message.len()),
-            Ok(Err(error)) => return Err(FetchError::Cut(error.to_string())),
-            Err(_) => return Err(FetchError::Stalled(limits::PIECE_TIMEOUT)),
-        }
-        self.asked.push_back(request);
         Ok(())
     }
 
-    /// Receives the answer to the oldest request, which must be for `partial`. Returns the blob at
-    /// once if nothing was asked for it.
+    /// Receives the answer to the oldest request, which is for this job. Returns the blob once it
+    /// is complete.
     async fn receive(
         &mut self,
-        partial: Partial,
+        job: &mut Job,
         progress: &Progress,
-    ) -> Result<Partial, Unfinished> {
-        let is_asked = self.asked.front().is_some_and(|request| request.hash == partial.hash());
-        let Some(request) = self.asked.pop_front_if(|_| is_asked) else { return Ok(partial) };
-        let mut disk = Disk::Idle(partial);
+    ) -> Result<Option<Ready>, Unfinished> {
+        if job.unanswered == 0 {
+            self.settle(job, progress).await?;
+            return Ok(job.finish());
+        }
+        let Some(request) = self.asked.pop_front() else { return Err(Unfinished::lost()) };
+        job.unanswered -= 1;
         let mut wait = limits::ANSWER_TIMEOUT;
         for piece in request.ranges.into_iter().flat_map(pieces) {
-            let reading = self.next_piece(reply_len(request.size, &piece), wait);
+            let length = reply_len(request.size, &piece);
+            let arrived = {
+                let adding = job.disk.added();
+                let reading = next_piece(&mut self.stream, &self.meter, length, wait);
+                tokio::pin!(adding, reading);
+                // A wrong piece ends the fetch, even if the next one never arrives.
+                tokio::select! {
+                    is_right = &mut adding => if is_right { Some(reading.await) } else { None },
+                    arrived = &mut reading => Some(arrived),
+                }
+            };
             wait = limits::PIECE_TIMEOUT;
-            let settling = disk.settle(progress);
-            tokio::pin!(reading, settling);
-            // A wrong piece ends the fetch, even if the next one never arrives.
-            let (partial, arrived) = tokio::select! {
-                settled = &mut settling => (settled?, reading.await),
-                arrived = &mut reading => (settling.await?, arrived),
-            };
-            disk = match arrived {
-                Ok(encoded) => Disk::begin(partial, piece, encoded),
-                Err(error) => return Err(Unfinished { partial: Some(partial), error }),
-            };
+            self.settle(job, progress).await?;
+            match arrived {
+                Some(Ok(encoded)) => job.begin(piece, encoded),
+                Some(Err(error)) => return Err(job.give_up(error).await),
+                None => return Err(Unfinished::lost()),
+            }
         }
-        disk.settle(progress).await
+        Ok(None)
     }
+    /// Waits until the last piece of a job is on the disk.
+    async fn settle(&mut self, job: &mut Job, progress: &Progress) -> Result<(), Unfinished> {
+        job.disk.added().await;
+        let (added, groups) = match std::mem::replace(&mut job.disk, Disk::Gone) {
+            Disk::Added(Ok(added), groups) => (added, groups),
+            Disk::Added(Err(error), _) => {
+                return Err(Unfinished { partial: None, error: disk_failed(&error) });
+            }
+            idle @ (Disk::Idle(_) | Disk::Adding(..) | Disk::Gone) => {
+                job.disk = idle;
+                return Ok(());
+            }
+        };
+        self.unverified = self.unverified.saturating_sub(groups);
+        progress.add(added.bytes);
+        let error = match added.end {
+            Ok(()) => {
+                job.disk = Disk::Idle(added.partial);
+                return Ok(());
+            }
+            Err(PieceError::Wrong { hash }) => FetchError::Wrong(hash),
+            Err(PieceError::Store(error)) => FetchError::Store(error),
+        };
+        Err(Unfinished { partial: Some(added.partial), error })
+    }
+}
 
-    /// Reads the next piece, whose message has `length` bytes.
-    async fn next_piece(&mut self, length: usize, wait: Duration) -> Result<Bytes, FetchError> {
-        let limit = length.max(limits::BLOB_MESSAGE);
-        let times = (wait, limits::PIECE_TIMEOUT);
-        let message = wire::read_expected(&mut self.stream, limit, times).await?;
-        let bytes = message.len();
-        let reply =
-            Reply::decode(message.into()).map_err(|error| FetchError::Broken(error.to_string()))?;
-        match reply {
-            Reply::Piece(_) if bytes != length => {
-                Err(FetchError::Broken(format!("a piece of {bytes} bytes instead of {length}")))
-            }
-            Reply::Piece(encoded) => {
-                self.meter.received.one(Kind::BlobPiece, bytes);
-                Ok(encoded)
-            }
-            Reply::Refused(reason) => {
-                self.meter.received.one(Kind::BlobRefusal, bytes);
-                Err(FetchError::Refused(reason))
-            }
+/// Reads the next piece, whose message has `length` bytes.
+async fn next_piece(
+    stream: &mut Box<dyn Io>,
+    meter: &Meter,
+    length: usize,
+    wait: Duration,
+) -> Result<Bytes, FetchError> {
+    let limit = length.max(limits::BLOB_MESSAGE);
+    let message = wire::read_expected(stream, limit, (wait, limits::PIECE_TIMEOUT)).await?;
+    let bytes = message.len();
+    let reply = Reply::decode(message.into());
+    match reply.map_err(|error| FetchError::Broken(error.to_string()))? {
+        Reply::Piece(_) if bytes != length => {
+            Err(FetchError::Broken(format!("a piece of {bytes} bytes instead of {length}")))
         }
+        Reply::Piece(encoded) => {
+            meter.received.one(Kind::BlobPiece, bytes);
+            Ok(encoded)
+        }
+        Reply::Refused(reason) => {
+            meter.received.one(Kind::BlobRefusal, bytes);
+            Err(FetchError::Refused(reason))
+        }
+    }
+}
+
+impl Unfinished {
+    fn lost() -> Self {
+        Self { partial: None, error: FetchError::Cut("the fetch was used after an error".into()) }
     }
 }
 
@@ -246,10 +297,27 @@ impl From<ReadError> for FetchError {
     }
 }
 
+/// One blob that is being fetched.
+struct Job {
+    hash: BlobHash,
+    size: u64,
+    disk: Disk,
+    /// Ranges that are missing and not asked for yet; at most [`limits::BLOB_RANGES`].
+    rest: VecDeque<Groups>,
+    /// Requests without a complete answer.
+    unanswered: usize,
+}
+
 /// A blob, or the thread that adds a piece to it.
 enum Disk {
+    /// Next: `Adding`.
     Idle(Partial),
-    Adding(JoinHandle<Added>),
+    /// A piece of so many groups is verified and written. Next: `Added`.
+    Adding(JoinHandle<Added>, u64),
+    /// The thread has ended. Next: `Idle` or `Gone`.
+    Added(Result<Added, JoinError>, u64),
+    /// The blob was handed back.
+    Gone,
 }
 
 /// A blob to which a piece was added, as far as it was right.
@@ -259,33 +327,104 @@ struct Added {
     end: Result<(), PieceError>,
 }
 
-impl Disk {
-    fn begin(mut partial: Partial, piece: Groups, encoded: Bytes) -> Self {
-        Self::Adding(spawn_blocking(move || {
-            let before = partial.present();
-            let end = partial.add(&piece, &encoded);
-            Added { bytes: partial.present().saturating_sub(before), partial, end }
-        }))
+impl Job {
+    fn new(partial: Partial) -> Self {
+        let (hash, size) = (partial.hash(), partial.size());
+        let rest = partial.missing(limits::BLOB_RANGES).into();
+        Self { hash, size, disk: Disk::Idle(partial), rest, unanswered: 0 }
     }
 
-    /// Waits until the piece is written.
-    async fn settle(self, progress: &Progress) -> Result<Partial, Unfinished> {
-        let adding = match self {
-            Self::Idle(partial) => return Ok(partial),
-            Self::Adding(adding) => adding,
-        };
-        let Added { partial, bytes, end } = match adding.await {
-            Ok(added) => added,
-            Err(error) => return Err(Unfinished { partial: None, error: disk_failed(&error) }),
-        };
-        progress.add(bytes);
-        let error = match end {
-            Ok(()) => return Ok(partial),
-            Err(PieceError::Wrong { hash }) => FetchError::Wrong(hash),
-            Err(PieceError::Store(error)) => FetchError::Store(error),
-        };
-        Err(Unfinished { partial: Some(partial), error })
+    fn has_more(&self) -> bool {
+        !self.rest.is_empty()
     }
+
+    /// The next request, of at most `room` groups. `None` if nothing is missing, or if it is better
+    /// to wait until there is room for a larger request.
+    fn next_request(&mut self, room: u64) -> Option<Request> {
+        let missing: u64 = self.rest.iter().map(|range| range.end - range.start).sum();
+        let wanted = missing.min(limits::REQUEST_GROUPS);
+        if wanted == 0 || wanted > room {
+            return None;
+        }
+        let (mut ranges, mut taken) = (Vec::new(), 0);
+        while taken < wanted
+            && let Some(range) = self.rest.pop_front()
+        {
+            let block_end = (range.start / limits::REQUEST_GROUPS + 1) * limits::REQUEST_GROUPS;
+            let end = range.end.min(block_end).min(range.start + (wanted - taken));
+            taken += end - range.start;
+            ranges.push(range.start..end);
+            if end < range.end {
+                self.rest.push_front(end..range.end);
+                // Two ranges of one request do not touch.
+                break;
+            }
+        }
+        Some(Request { hash: self.hash, size: self.size, ranges })
+    }
+
+    /// Begins to add a piece.
+    fn begin(&mut self, piece: Groups, encoded: Bytes) {
+        let count = piece.end - piece.start;
+        self.disk = match std::mem::replace(&mut self.disk, Disk::Gone) {
+            Disk::Idle(mut partial) => {
+                let adding = spawn_blocking(move || {
+                    let before = partial.present();
+                    let end = partial.add(&piece, &encoded);
+                    Added { bytes: partial.present().saturating_sub(before), partial, end }
+                });
+                Disk::Adding(adding, count)
+            }
+            busy @ (Disk::Adding(..) | Disk::Added(..) | Disk::Gone) => busy,
+        };
+    }
+
+    /// The blob, if it is complete. Otherwise notes what is still missing.
+    fn finish(&mut self) -> Option<Ready> {
+        let Disk::Idle(partial) = std::mem::replace(&mut self.disk, Disk::Gone) else {
+            return None;
+        };
+        match partial.finish() {
+            Ok(ready) => Some(ready),
+            Err(partial) => {
+                if self.rest.is_empty() {
+                    // There were more ranges than are kept.
+                    self.rest = partial.missing(limits::BLOB_RANGES).into();
+                }
+                self.disk = Disk::Idle(*partial);
+                None
+            }
+        }
+    }
+
+    /// Hands the blob back with an error.
+    async fn give_up(&mut self, error: FetchError) -> Unfinished {
+        self.disk.added().await;
+        let partial = match std::mem::replace(&mut self.disk, Disk::Gone) {
+            Disk::Idle(partial) | Disk::Added(Ok(Added { partial, .. }), _) => Some(partial),
+            Disk::Added(Err(_), _) | Disk::Adding(..) | Disk::Gone => None,
+        };
+        Unfinished { partial, error }
+    }
+}
+
+impl Disk {
+    /// Waits until no piece is being added. Returns whether the last one was right.
+    async fn added(&mut self) -> bool {
+        if let Self::Adding(adding, groups) = self {
+            let (ended, groups) = (adding.await, *groups);
+            *self = Self::Added(ended, groups);
+        }
+        match self {
+            Self::Added(ended, _) => ended.as_ref().is_ok_and(|added| added.end.is_ok()),
+            Self::Idle(_) | Self::Adding(..) | Self::Gone => true,
+        }
+    }
+}
+
+/// Groups that a request asks for.
+fn groups(request: &Request) -> u64 {
+    request.ranges.iter().map(|range| range.end - range.start).sum()
 }
 
 /// Opens the partial blobs for these wants.

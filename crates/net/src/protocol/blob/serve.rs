@@ -1,9 +1,10 @@
 //! The providing end of a blob stream.
 //!
-//! The node decides about each request, because it knows who may read a blob. The next piece is read
-//! and verified on a thread for blocking work while one is being sent.
+//! The node decides who may read a blob. Its decision counts for the requests of this stream that
+//! follow for the same blob. The next piece is read and verified on a thread for blocking work while
+//! one is being sent.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::PeerId;
@@ -12,6 +13,7 @@ use meshwork_blob::{
     piece::{Groups, encoded_len, pieces},
 };
 use meshwork_core::{BlobHash, Reason};
+use prost::encoding::encode_varint;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinHandle, spawn_blocking},
@@ -89,7 +91,8 @@ pub(crate) struct Serve {
     pub(crate) quotas: Arc<Quotas>,
     pub(crate) events: mpsc::Sender<BlobEvent>,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) place: Option<Place>,
+    /// Freed when the stream ends.
+    pub(crate) _place: Option<Place>,
 }
 
 /// Why a stream ends.
@@ -110,39 +113,50 @@ enum End {
 
 impl Serve {
     /// Answers the requests on a stream until it ends. Returns whether the peer broke the protocol.
-    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S) -> bool {
-        let end = loop {
-            if let Err(end) = self.answer_next(&mut stream).await {
-                break end;
-            }
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> bool {
+        let (reader, writer) = stream.split();
+        // One message waits while another one is written.
+        let (answers, outbox) = mpsc::channel(1);
+        let end = tokio::select! {
+            Err(end) = self.read(reader, &answers) => end,
+            end = self.write(writer, outbox) => end,
         };
         tracing::debug!(peer = %self.peer, why = %end, "blob stream ended");
-        drop(self.place);
         matches!(end, End::Read(wire::ReadError::Wire(_)))
     }
 
-    /// Reads and answers one request.
-    async fn answer_next<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Reads requests and produces the answers, until the stream ends.
+    async fn read<R: AsyncRead + Unpin>(
         &self,
-        stream: &mut S,
-    ) -> Result<(), End> {
-        let message = wire::read_next(stream, limits::BLOB_MESSAGE, limits::PIECE_TIMEOUT);
-        let message = timeout(limits::BLOB_IDLE, message).await;
-        let message = message.map_err(|_| End::Idle(limits::BLOB_IDLE))??;
-        self.meter.received.one(Kind::BlobRequest, message.len());
-        let request = Request::decode(&message).map_err(wire::ReadError::from)?;
-        match self.decide(&request).await? {
-            Answer::Send(source) if source.size() == request.size => {
-                self.send(stream, source, request.ranges).await
+        mut reader: R,
+        answers: &mpsc::Sender<Message>,
+    ) -> Result<Infallible, End> {
+        let mut last: Option<Arc<Source>> = None;
+        loop {
+            let message = wire::read_next(&mut reader, limits::BLOB_MESSAGE, limits::PIECE_TIMEOUT);
+            let message = timeout(limits::BLOB_IDLE, message).await;
+            let message = message.map_err(|_| End::Idle(limits::BLOB_IDLE))??;
+            self.meter.received.one(Kind::BlobRequest, message.len());
+            let request = Request::decode(&message).map_err(wire::ReadError::from)?;
+            let known = last.take().filter(|source| source.hash() == request.hash);
+            let decided = match known {
+                Some(source) => Ok(source),
+                None => self.decide(&request).await?,
+            };
+            match decided {
+                Ok(source) if source.size() == request.size => {
+                    let is_whole = self.answer(&source, request.ranges, answers).await?;
+                    last = is_whole.then_some(source);
+                }
+                // A blob has one size: the peer speaks of another one.
+                Ok(_) => refuse_request(Reason::NotFound, answers).await?,
+                Err(reason) => refuse_request(reason, answers).await?,
             }
-            // A blob has one size: the peer speaks of another one.
-            Answer::Send(_) => self.refuse(stream, Reason::NotFound).await,
-            Answer::Refuse(reason) => self.refuse(stream, reason).await,
         }
     }
 
     /// Asks the node about a request.
-    async fn decide(&self, request: &Request) -> Result<Answer, End> {
+    async fn decide(&self, request: &Request) -> Result<Result<Arc<Source>, Reason>, End> {
         // The requests behind this one wait in the stream.
         while let Err(wait) = self.quotas.take(RequestKind::Blob) {
             sleep(wait).await;
@@ -150,70 +164,98 @@ impl Serve {
         let (answer, decided) = oneshot::channel();
         let asked = BlobRequest { peer: self.peer, hash: request.hash, answer };
         self.events.send(BlobEvent::Requested(asked)).await.map_err(|_| End::NodeStopped)?;
-        let busy = Answer::Refuse(Reason::Busy { retry_after: limits::BLOB_RETRY });
         Ok(match timeout(limits::DECIDE_TIMEOUT, decided).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => busy,
+            Ok(Ok(Answer::Send(source))) => Ok(Arc::new(source)),
+            Ok(Ok(Answer::Refuse(reason))) => Err(reason),
+            Ok(Err(_)) | Err(_) => Err(Reason::Busy { retry_after: limits::BLOB_RETRY }),
         })
     }
 
-    async fn send<S: AsyncWrite + Unpin>(
+    /// Produces the pieces of one answer. Returns false if the blob cannot be read.
+    async fn answer(
         &self,
-        stream: &mut S,
-        source: Source,
+        source: &Arc<Source>,
         ranges: Vec<Groups>,
-    ) -> Result<(), End> {
-        let hash = source.hash();
-        let source = Arc::new(source);
-        let mut pieces = ranges.into_iter().flat_map(pieces);
-        let mut next = pieces.next().map(|piece| encode(&source, piece));
-        while let Some(encoding) = next {
-            let encoded = match encoding.await {
+        answers: &mpsc::Sender<Message>,
+    ) -> Result<bool, End> {
+        for piece in ranges.into_iter().flat_map(pieces) {
+            // First, so that at most two pieces are in memory.
+            let place = answers.reserve().await.map_err(|_| End::NodeStopped)?;
+            let encoded = match encode(source, piece).await {
                 Ok(encoded) => encoded,
-                Err(error) => Err(ReadError::Io {
-                    path: "a thread of the store".into(),
-                    source: io::Error::other(error),
-                }),
+                Err(error) => {
+                    let path = "a thread of the store".into();
+                    Err(ReadError::Io { path, source: io::Error::other(error) })
+                }
             };
-            next = pieces.next().map(|piece| encode(&source, piece));
-            let message = match encoded {
-                Ok(message) => message,
-                Err(error) => return self.give_up(stream, hash, &error).await,
-            };
-            write(stream, &message).await?;
-            self.meter.sent.one(Kind::BlobPiece, message.len());
+            match encoded {
+                Ok(bytes) => place.send(Message { kind: Kind::BlobPiece, bytes }),
+                Err(error) => {
+                    drop(place);
+                    self.give_up(source.hash(), &error, answers).await?;
+                    return Ok(false);
+                }
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Ends an answer because the blob cannot be read.
-    async fn give_up<S: AsyncWrite + Unpin>(
+    async fn give_up(
         &self,
-        stream: &mut S,
         hash: BlobHash,
         error: &ReadError,
+        answers: &mpsc::Sender<Message>,
     ) -> Result<(), End> {
         tracing::warn!(%hash, peer = %self.peer, %error, "cannot send a blob");
         if error.is_lost() {
             let event = BlobEvent::Damaged { hash };
             self.events.send(event).await.map_err(|_| End::NodeStopped)?;
-            return self.refuse(stream, Reason::NotFound).await;
+            return refuse_request(Reason::NotFound, answers).await;
         }
-        self.refuse(stream, Reason::Busy { retry_after: limits::BLOB_RETRY }).await
+        refuse_request(Reason::Busy { retry_after: limits::BLOB_RETRY }, answers).await
     }
 
-    async fn refuse<S: AsyncWrite + Unpin>(
+    /// Writes answers, until the stream ends.
+    async fn write<W: AsyncWrite + Unpin>(
         &self,
-        stream: &mut S,
-        reason: Reason,
-    ) -> Result<(), End> {
-        let message = Reply::Refused(reason).encode();
-        let written = wire::write_message(stream, &message);
-        let time = limits::PIECE_TIMEOUT;
-        timeout(time, written).await.map_err(|_| End::Stuck(time))??;
-        self.meter.sent.one(Kind::BlobRefusal, message.len());
-        Ok(())
+        mut writer: W,
+        mut outbox: mpsc::Receiver<Message>,
+    ) -> End {
+        while let Some(Message { kind, bytes }) = outbox.recv().await {
+            let written = async {
+                writer.write_all(&bytes).await?;
+                writer.flush().await
+            };
+            match timeout(limits::PIECE_TIMEOUT, written).await {
+                Ok(Ok(())) => self.meter.sent.one(kind, bytes.len()),
+                Ok(Err(error)) => return error.into(),
+                Err(_) => return End::Stuck(limits::PIECE_TIMEOUT),
+            }
+        }
+        End::NodeStopped
     }
+}
+
+/// A framed message to the peer.
+struct Message {
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+/// Answers a request with a refusal.
+async fn refuse_request(reason: Reason, answers: &mpsc::Sender<Message>) -> Result<(), End> {
+    let bytes = framed_refusal(reason);
+    let message = Message { kind: Kind::BlobRefusal, bytes };
+    answers.send(message).await.map_err(|_| End::NodeStopped)
+}
+
+fn framed_refusal(reason: Reason) -> Vec<u8> {
+    let message = Reply::Refused(reason).encode();
+    let mut framed = Vec::with_capacity(message.len() + limits::PIECE_HEAD);
+    encode_varint(message.len() as u64, &mut framed);
+    framed.extend_from_slice(&message);
+    framed
 }
 
 /// Reads and encodes a piece: the framed message.
@@ -228,15 +270,6 @@ fn encode(source: &Arc<Source>, piece: Groups) -> JoinHandle<Result<Vec<u8>, Rea
     })
 }
 
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, message: &[u8]) -> Result<(), End> {
-    let written = async {
-        stream.write_all(message).await?;
-        stream.flush().await
-    };
-    let time = limits::PIECE_TIMEOUT;
-    Ok(timeout(time, written).await.map_err(|_| End::Stuck(time))??)
-}
-
 /// Answers the first request on a stream with a refusal, and closes the stream. A failure is only
 /// logged.
 pub(crate) async fn refuse<S>(mut stream: S, reason: Reason)
@@ -244,7 +277,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let answered = async {
-        wire::write_message(&mut stream, &Reply::Refused(reason).encode()).await?;
+        stream.write_all(&framed_refusal(reason)).await?;
         stream.close().await?;
         // Some transports discard sent bytes when a stream with unread data is dropped.
         let mut unread = (&mut stream).take(limits::CONTROL_FRAME as u64);

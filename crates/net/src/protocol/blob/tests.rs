@@ -113,7 +113,7 @@ pub(super) fn providing(pipe: Pipe) -> (JoinHandle<bool>, mpsc::Receiver<BlobEve
         quotas: Arc::new(Quotas::new()),
         events: events_in,
         meter: Arc::new(Meter::default()),
-        place: None,
+        _place: None,
     };
     (tokio::spawn(serve.run(pipe)), events)
 }
@@ -305,8 +305,8 @@ async fn damaged_blob_is_reported_and_not_sent() {
 }
 
 #[test]
-fn two_pieces_are_the_promised_mebibyte() {
-    assert_eq!(2 * PIECE, 1 << 20);
+fn messages_are_as_large_as_promised() {
+    assert_eq!(limits::FETCH_GROUPS * GROUP, 1 << 20);
     let largest = super::wire::reply_len(u64::MAX, &(0..8)) + limits::PIECE_HEAD;
     assert!(largest < 520 * 1024, "{largest}");
 }
