@@ -28,7 +28,7 @@ use libp2p::{
     },
     noise, tcp, yamux,
 };
-use meshwork_blob::{Store, store::Syncs};
+use meshwork_blob::Store;
 use meshwork_core::{AcceptPolicy, Advert, BlobHash};
 use meshwork_net::{
     Clock, NetConfig, NetEvent, Network, Offer,
@@ -76,7 +76,7 @@ fn main() -> Outcome<()> {
 }
 
 fn store(dir: &Path) -> Outcome<Store> {
-    Ok(Store::open(dir, Syncs::No, &HashMap::new(), &HashSet::new())?)
+    Ok(Store::open(dir, &HashMap::new())?)
 }
 
 /// Stores a blob of this size that no disk compresses.

@@ -190,7 +190,9 @@ impl Mesh {
                 | Effect::Message(_)
                 | Effect::TaskChanged { .. }
                 | Effect::TaskProgress { .. }
-                | Effect::RemoveBlobs { .. } => {}
+                | Effect::RemoveBlobs { .. }
+                | Effect::Fetch { .. }
+                | Effect::StopFetch { .. } => {}
             }
         }
     }

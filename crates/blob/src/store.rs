@@ -114,23 +114,19 @@ pub struct Blob {
 
 impl Store {
     /// Opens the store in `dir`, or creates it. Keeps the files of the blobs in `valid`, given with
-    /// their sizes, and the partial blobs in `wanted`; removes all others. [`Self::published`] and
+    /// their sizes, and partial blobs; removes all others. [`Self::published`] and
     /// [`Self::partials`] then say which of them are there.
     ///
     /// # Errors
     ///
     /// The directory cannot be created, read or cleaned.
-    pub fn open(
-        dir: &Path,
-        valid: &HashMap<BlobHash, u64>,
-        wanted: &HashSet<BlobHash>,
-    ) -> Result<Self, WriteError> {
+    pub fn open(dir: &Path, valid: &HashMap<BlobHash, u64>) -> Result<Self, WriteError> {
         make_dirs(dir)?;
         for entry in list(&dir.join(NEW))? {
             fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
         }
         for entry in list(&dir.join(PARTIAL))? {
-            if !named(&entry).is_some_and(|hash| wanted.contains(&hash)) {
+            if named(&entry).is_none() {
                 fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
             }
         }

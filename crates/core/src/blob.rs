@@ -98,6 +98,29 @@ pub struct BlobRef {
     pub size: u64,
     /// Whether it is a file or a folder.
     pub form: BlobForm,
+    /// Bytes of a folder's list, which is the blob with this hash; 0 for a file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub list: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl BlobRef {
+    /// A file of this size.
+    pub fn file(hash: BlobHash, size: u64, executable: bool) -> Self {
+        Self { hash, size, form: BlobForm::File { executable }, list: 0 }
+    }
+
+    /// Bytes of the blob with this hash: of the file, or of the folder's list.
+    pub fn blob_bytes(&self) -> u64 {
+        match self.form {
+            BlobForm::File { .. } => self.size,
+            BlobForm::Folder => self.list.into(),
+        }
+    }
 }
 
 /// The form of the contents of a blob.

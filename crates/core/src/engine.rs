@@ -57,8 +57,8 @@ use self::{
     node::{Cx, NoRng, Node},
     owner::Owner,
     reactions::{
-        announce_local, deliver_local, on_advert, on_blob_event, on_close, on_gone, on_measured,
-        on_tick, on_trust, on_version, on_withdrawal, peer_changed,
+        announce_local, deliver_local, on_abandon, on_advert, on_blob_event, on_close, on_drain,
+        on_gone, on_measured, on_tick, on_trust, on_version, peer_changed,
     },
     view::{BlobSpace, BlobView, Sizes},
     worker::Worker,
@@ -139,16 +139,9 @@ impl Engine {
                 cx.node.config.accept = policy;
                 worker.apply_policy(cx.node);
             }
-            Input::Drain { on } => {
-                cx.node.drain(on);
-                on_withdrawal(cx, worker);
-            }
+            Input::Drain { on } => on_drain(cx, worker, on),
             Input::Close => on_close(cx, owner, worker),
-            Input::Abandon => {
-                on_close(cx, owner, worker);
-                owner.on_abandon(cx);
-                worker.stop_all(cx);
-            }
+            Input::Abandon => on_abandon(cx, owner, worker),
             Input::FromWorker { frames, .. } => owner.on_from_worker(cx, key, frames),
             Input::FromOwner { frames, .. } => worker.on_from_owner(cx, key, frames),
             Input::PeerReady { advert, .. } => on_advert(cx, owner, key, advert),

@@ -55,6 +55,8 @@ pub enum NetEvent {
         peer: PeerId,
         /// The peer's advert for this node, clamped.
         advert: Advert,
+        /// The highest version of the protocol that both nodes speak.
+        version: u32,
     },
     /// The last connection to a peer was closed.
     Disconnected {

@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     Progress,
     Result,
     Heartbeat,
+    Started,
     Hello,
     HelloReply,
     Query,
@@ -53,7 +54,7 @@ pub(crate) enum Kind {
 use NetworkProtocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol};
 
 /// Protocol and name of each [`Kind`], in the order of the variants.
-const KINDS: [(NetworkProtocol, &str); 27] = [
+const KINDS: [(NetworkProtocol, &str); 28] = [
     (TaskProtocol, "assign"),
     (TaskProtocol, "cancel"),
     (TaskProtocol, "ack"),
@@ -67,6 +68,7 @@ const KINDS: [(NetworkProtocol, &str); 27] = [
     (TaskProtocol, "progress"),
     (TaskProtocol, "result"),
     (TaskProtocol, "heartbeat"),
+    (TaskProtocol, "started"),
     (DiscoveryProtocol, "hello"),
     (DiscoveryProtocol, "hello_reply"),
     (DiscoveryProtocol, "query"),
@@ -107,6 +109,7 @@ impl Kind {
         match frame {
             ToOwner::Credit(_) => Self::Credit,
             ToOwner::Accepted(_) => Self::Accepted,
+            ToOwner::Started(_) => Self::Started,
             ToOwner::Busy { .. } => Self::Busy,
             ToOwner::Refused { .. } => Self::Refused,
             ToOwner::Unsupported { .. } => Self::Unsupported,

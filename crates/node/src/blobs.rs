@@ -14,6 +14,8 @@ use meshwork_core::{
 };
 
 mod error;
+mod fetch;
+pub(crate) mod fetcher;
 mod file;
 mod folder;
 pub(crate) mod place;

@@ -11,7 +11,7 @@ use meshwork_core::{
     engine::{BlobEvent, Effect, Engine, Input, Seq},
 };
 use meshwork_exec::{Executor, ManualAttempt, Report};
-use meshwork_net::{NetEvent, NetHandle, SessionEvent};
+use meshwork_net::{NetEvent, NetHandle, SessionEvent, blob::serve::BlobEvent as BlobStreamEvent};
 use rand::{SeedableRng, rngs::SmallRng};
 use rustc_hash::FxHashMap;
 use tokio::{
@@ -24,7 +24,7 @@ use self::{
     stopping::Stopping, waiters::Waiters,
 };
 use crate::{
-    blobs::place::Place,
+    blobs::{fetcher::Fetcher, place::Place},
     clock::Clock,
     event::NetworkEvent,
     health::Handlers,
@@ -46,6 +46,7 @@ pub(crate) mod handle;
 mod outside;
 pub(crate) mod question;
 mod seeking;
+mod serving;
 mod sessions;
 mod stopping;
 mod waiters;
@@ -63,13 +64,15 @@ pub(crate) struct Feeds {
     pub(crate) manual: mpsc::Receiver<ManualAttempt>,
     /// Attempts whose output was published.
     pub(crate) collected: mpsc::Receiver<Collected>,
+    /// Requests of peers for blobs.
+    pub(crate) blobs: mpsc::Receiver<BlobStreamEvent>,
 }
 
 impl Feeds {
     fn have_more(&self) -> bool {
-        let Self { entries, calls, facts, sessions, reports, manual, collected } = self;
+        let Self { entries, calls, facts, sessions, reports, manual, collected, blobs } = self;
         let attempts_are_quiet = reports.is_empty() && manual.is_empty() && collected.is_empty();
-        let tasks_are_quiet = sessions.is_empty() && attempts_are_quiet;
+        let tasks_are_quiet = sessions.is_empty() && attempts_are_quiet && blobs.is_empty();
         let handles_are_quiet = entries.is_empty() && calls.is_empty();
         !(handles_are_quiet && facts.is_empty() && tasks_are_quiet)
     }
@@ -82,6 +85,7 @@ enum Wake {
     Archived(u64),
     Report(Report),
     Collected(Collected),
+    Blobs(BlobStreamEvent),
     Fact(NetEvent),
     Session(SessionEvent),
     Manual(ManualAttempt),
@@ -130,6 +134,7 @@ pub(crate) struct DriverParts {
     pub(crate) feeds: Feeds,
     pub(crate) journal: Option<Journal>,
     pub(crate) blobs: Arc<Place>,
+    pub(crate) fetcher: Fetcher,
     /// The other end of [`Feeds::collected`].
     pub(crate) collected: mpsc::Sender<Collected>,
     /// Blobs of the journal whose files are gone.
@@ -141,12 +146,13 @@ pub(crate) struct DriverParts {
 impl Driver {
     /// A driver that was not run yet. Publishes its state.
     pub(crate) fn new(parts: DriverParts) -> Self {
-        let DriverParts { executor, net, journal, publisher, blobs, .. } = parts;
+        let DriverParts { executor, net, journal, publisher, blobs, fetcher, .. } = parts;
         let outside = Outside {
             executor,
             net,
             journal,
             blobs,
+            fetcher,
             collected: parts.collected,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
@@ -274,6 +280,7 @@ impl Driver {
             event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
             Some(collected) = feeds.collected.recv() => Wake::Collected(collected),
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
+            Some(event) = feeds.blobs.recv() => Wake::Blobs(event),
             call = feeds.calls.recv(), if !(stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
             Some(entry) = feeds.entries.recv(), if !behind => Wake::Call(entry),
             () = self.timer.rings() => Wake::Timer,
@@ -301,6 +308,7 @@ impl Driver {
             Wake::Archived(first) => self.feed(Input::Archived { first }, now),
             Wake::Report(report) => self.on_report(report, now),
             Wake::Collected(collected) => self.feed(collected.input(), now),
+            Wake::Blobs(event) => self.on_blob_stream(event, now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
             Wake::Manual(attempt) => {
@@ -341,6 +349,9 @@ impl Driver {
         }
         while let Ok(collected) = self.feeds.collected.try_recv() {
             self.feed(collected.input(), now);
+        }
+        while let Ok(event) = self.feeds.blobs.try_recv() {
+            self.on_blob_stream(event, now);
         }
         for hash in self.outside.blobs.store().take_lost() {
             self.feed(Input::BlobEvent(BlobEvent::Lost { hash }), now);

@@ -10,6 +10,15 @@ pub(crate) const CALLS: usize = 4_096;
 pub(crate) const BLOB_WRITERS: usize = 16;
 /// Pieces of an upload that wait for the disk: with those of a client, half a megabyte.
 pub(crate) const UPLOAD_PIECES: usize = 8;
+/// Blobs that a fetch hands on at a time: they are kept until the folder is complete.
+pub(crate) const FETCHED: usize = 64;
+/// How often a fetch reports its progress. The engine measures the silence of a peer in seconds.
+pub(crate) const FETCH_PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// How long the remains of a transfer are kept for another try: longer than most breaks of a network
+/// and restarts of a node. They are not part of the budget.
+pub(crate) const PARTIAL_AGE: Duration = Duration::from_secs(3600);
+/// How often old remains are looked for.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Blobs of a folder that are stored together, with one barrier for the disk.
 pub(crate) const FOLDER_BATCH: usize = 1_024;
 /// Bytes of blobs of a folder that are stored together: some seconds of work.

@@ -18,7 +18,10 @@ use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    blobs::place::{self, Place},
+    blobs::{
+        fetcher::Fetcher,
+        place::{self, Place},
+    },
     book::keeper::Keeper,
     config::NetworkConfig,
     driver::{Driver, DriverParts, Feeds, handle::CallQueues},
@@ -56,7 +59,8 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let mut net_config = net_config(config, keypair, boot, offer, remembered);
     net_config.blocked.clone_from(&policy.blocked);
     let network = Network::build(net_config, clock.monotonic);
-    let Network { handle: net, event_loop, events: facts, sessions, blobs: _ } = network.await?;
+    let Network { handle: net, event_loop, events: facts, sessions, blobs: streams } =
+        network.await?;
     let archive = journal.as_ref().map(|journal| journal.archiver().archive());
     let CallQueues { entries, calls, snapshot } = queues;
     let driver = Driver::new(DriverParts {
@@ -75,9 +79,11 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
             reports: report_queue,
             manual,
             collected: collected_queue,
+            blobs: streams,
         },
         collected,
         journal,
+        fetcher: Fetcher::new(net.clone(), Arc::clone(&blobs), node.driver.downgrade()),
         blobs: Arc::clone(&blobs),
         lost,
         durability: config.durability,
@@ -92,6 +98,7 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     spawn("event loop", event_loop.run());
     spawn("driver", driver.run());
     spawn("probes", prober.run());
+    spawn("partial blobs", sweep(Arc::downgrade(&running.blobs), net.clone()));
     spawn("metrics", record(Arc::downgrade(node), net.clone()));
     Ok(running)
 }
@@ -215,6 +222,22 @@ async fn open_journal(
         engine.restore_kept(result, finished, now)?;
     }
     Ok((journal, blobs))
+}
+
+/// Removes remains of transfers that nobody has continued, until the node stops.
+async fn sweep(place: Weak<Place>, net: NetHandle) {
+    loop {
+        tokio::time::sleep(limits::SWEEP_EVERY).await;
+        let Some(place) = place.upgrade() else { return };
+        if net.is_closed() {
+            return;
+        }
+        let store = place.store().clone();
+        let swept = tokio::task::spawn_blocking(move || store.sweep_partials(limits::PARTIAL_AGE));
+        if let Ok(Err(error)) = swept.await {
+            tracing::warn!(%error, "the remains of old transfers are not removed");
+        }
+    }
 }
 
 /// Passes metrics on at intervals, until the node stops or its last handle is dropped.

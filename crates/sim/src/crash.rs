@@ -188,6 +188,7 @@ pub(crate) fn received_by_owner(frames: &[ToOwner]) -> Vec<CrashPoint> {
         | ToOwner::Busy { .. }
         | ToOwner::Refused { .. }
         | ToOwner::Unsupported { .. }
+        | ToOwner::Started(_)
         | ToOwner::Progress { .. } => None,
     };
     frames.iter().filter_map(point).collect()
@@ -202,6 +203,7 @@ pub(crate) fn sent_by_worker(frames: &[ToOwner]) -> Vec<CrashPoint> {
         | ToOwner::Busy { .. }
         | ToOwner::Refused { .. }
         | ToOwner::Unsupported { .. }
+        | ToOwner::Started(_)
         | ToOwner::Progress { .. }
         | ToOwner::Heartbeat { .. } => None,
     };

@@ -99,7 +99,12 @@ impl Encoder {
     pub fn root(&self) -> Result<(Bytes, BlobRef), FormatError> {
         let Totals { entries, bytes, .. } = self.totals;
         let root = Root::encode(entries, bytes, &self.parts)?;
-        let blob = BlobRef { hash: BlobHash::of(&root), size: bytes, form: BlobForm::Folder };
+        let blob = BlobRef {
+            hash: BlobHash::of(&root),
+            size: bytes,
+            form: BlobForm::Folder,
+            list: root.len() as u32,
+        };
         Ok((root.into(), blob))
     }
 

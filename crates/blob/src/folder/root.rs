@@ -26,6 +26,8 @@ pub struct PartRef {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
     hash: BlobHash,
+    /// Size of the root itself.
+    list: u32,
     entries: u64,
     bytes: u64,
     parts: Vec<PartRef>,
@@ -58,7 +60,8 @@ impl Root {
         if entries == 0 && sum > 0 {
             return Err(FormatError::Sum);
         }
-        Ok(Self { hash: BlobHash::of(bytes), entries, bytes: sum, parts })
+        let list = bytes.len() as u32;
+        Ok(Self { hash: BlobHash::of(bytes), list, entries, bytes: sum, parts })
     }
 
     /// The bytes of a root with these parts.
@@ -86,7 +89,7 @@ impl Root {
 
     /// The folder as a blob.
     pub fn blob(&self) -> BlobRef {
-        BlobRef { hash: self.hash, size: self.bytes, form: BlobForm::Folder }
+        BlobRef { hash: self.hash, size: self.bytes, form: BlobForm::Folder, list: self.list }
     }
 
     /// Number of files, directories and links in the folder.

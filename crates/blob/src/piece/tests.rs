@@ -1,9 +1,4 @@
-use std::{
-    collections::{HashMap, HashSet},
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::FileExt as _,
-};
+use std::{collections::HashMap, fs::OpenOptions, io::Write as _, os::unix::fs::FileExt as _};
 
 use super::*;
 use crate::{hasher::outboard_size, store::Store};
@@ -11,7 +6,7 @@ use crate::{hasher::outboard_size, store::Store};
 const GROUP: u64 = GROUP_BYTES as u64;
 
 fn store(dir: &tempfile::TempDir) -> Store {
-    Store::open(dir.path(), &HashMap::new(), &HashSet::new()).unwrap()
+    Store::open(dir.path(), &HashMap::new()).unwrap()
 }
 
 fn source(store: &Store, bytes: &[u8]) -> Source {

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use meshwork_core::BlobHash;
@@ -27,8 +27,8 @@ pub struct Draft {
     outboard_file: Option<File>,
 }
 
-/// A complete blob in the store, under no name yet. Dropping it removes its file. Its file is not
-/// open: a folder may have many.
+/// A complete blob in the store, under no name yet. Its file is not open: a folder may have many.
+/// Dropping it removes the file of a draft, and keeps a blob that arrived in pieces as it is.
 #[derive(Debug)]
 pub struct Ready {
     pub(super) files: Files,
@@ -40,26 +40,30 @@ pub struct Ready {
     pub(super) links: Vec<BlobHash>,
 }
 
-/// The files of a blob without a name; dropping this removes them.
+/// The files of a blob without a name.
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) data: PathBuf,
     pub(super) outboard: Option<PathBuf>,
+    /// Whether dropping this removes them.
+    pub(super) is_draft: bool,
 }
 
 impl Files {
     /// The files have other names now.
     pub(super) fn release(mut self) {
-        self.data = PathBuf::new();
-        self.outboard = None;
+        self.is_draft = false;
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
+        if !self.is_draft {
+            return;
+        }
         for path in [Some(&self.data), self.outboard.as_ref()].into_iter().flatten() {
             // A file that stays is removed at the next start.
-            if path != Path::new("") && fs::remove_file(path).is_err() {
+            if fs::remove_file(path).is_err() {
                 tracing::debug!(path = %path.display(), "a blob's draft is not removed");
             }
         }
@@ -71,7 +75,7 @@ impl Draft {
         let file = create_private(&path).map_err(WriteError::at(&path))?;
         Ok(Self {
             file,
-            files: Files { data: path, outboard: None },
+            files: Files { data: path, outboard: None, is_draft: true },
             hasher: BlobHasher::new(),
             outboard: Vec::new(),
             outboard_file: None,

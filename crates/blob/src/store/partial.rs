@@ -10,6 +10,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bao_tree::{
@@ -132,6 +133,26 @@ impl Store {
         remove(&path)
     }
 
+    /// Removes partial blobs to which nothing was added for this long.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed.
+    pub fn sweep_partials(&self, age: Duration) -> Result<(), WriteError> {
+        for (hash, _) in self.partials()? {
+            let written = fs::metadata(self.partial_path(&hash)).and_then(|facts| facts.modified());
+            let is_old = written.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age));
+            if !is_old {
+                continue;
+            }
+            match self.remove_partial(&hash) {
+                Ok(()) | Err(WriteError::InUse { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn partial_path(&self, hash: &BlobHash) -> PathBuf {
         self.shared.dir.join(super::PARTIAL).join(hash.to_string())
     }
@@ -214,7 +235,7 @@ impl Partial {
         match self {
             Self { hash, size, path, open: Some(open), claim, .. } if is_whole => {
                 let outboard = open.outboard.is_some().then(|| outboard_path(&path));
-                let files = Files { data: path, outboard };
+                let files = Files { data: path, outboard, is_draft: false };
                 Ok(Ready { files, hash, size, links: Vec::new(), _claim: Some(claim) })
             }
             partial => Err(Box::new(partial)),

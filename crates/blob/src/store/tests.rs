@@ -7,7 +7,7 @@ use super::*;
 use crate::limits::GROUP_BYTES;
 
 fn empty(dir: &Path) -> Store {
-    Store::open(dir, &HashMap::new(), &HashSet::new()).unwrap()
+    Store::open(dir, &HashMap::new()).unwrap()
 }
 
 fn ready(store: &Store, bytes: &[u8]) -> Ready {
@@ -59,7 +59,7 @@ fn valid_blobs_outlive_the_process_and_others_do_not() {
     std::mem::forget(unfinished);
     drop(store);
     let valid = HashMap::from([(kept.hash, kept.size), (BlobHash::of(b"lost"), 4)]);
-    let store = Store::open(dir.path(), &valid, &HashSet::new()).unwrap();
+    let store = Store::open(dir.path(), &valid).unwrap();
     assert_eq!(store.published(), HashMap::from([(kept.hash, kept.size)]));
     assert_eq!(contents(&store, &kept.hash), vec![1; 3 * GROUP_BYTES]);
     assert!(matches!(store.get(&dropped.hash), Err(ReadError::Missing { .. })));
@@ -88,7 +88,7 @@ fn damaged_blob_is_never_returned() {
 
     // The same size and other bytes, as a failing disk gives.
     OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"x", 100).unwrap();
-    let store = Store::open(dir.path(), &valid, &HashSet::new()).unwrap();
+    let store = Store::open(dir.path(), &valid).unwrap();
     assert!(matches!(store.get_verified(&blob.hash), Err(ReadError::Damaged { .. })));
 
     // Another size, while the node runs.
@@ -100,7 +100,7 @@ fn damaged_blob_is_never_returned() {
 
     // Another size, at a start.
     fs::write(&path, b"short").unwrap();
-    let store = Store::open(dir.path(), &valid, &HashSet::new()).unwrap();
+    let store = Store::open(dir.path(), &valid).unwrap();
     assert!(matches!(store.get(&blob.hash), Err(ReadError::Missing { .. })));
 }
 

@@ -136,9 +136,22 @@ pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
     }
 }
 
+/// The node drains from now on, or no longer.
+pub(super) fn on_drain(cx: &mut Cx<'_>, worker: &mut Worker, on: bool) {
+    cx.node.drain(on);
+    on_withdrawal(cx, worker);
+}
+
+/// The node abandons what it has: it stops its attempts, and cancels tasks that are in memory only.
+pub(super) fn on_abandon(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
+    on_close(cx, owner, worker);
+    owner.on_abandon(cx);
+    worker.stop_all(cx);
+}
+
 /// The node began to drain or to close, or ended its drain. While it drains or closes, it hands
 /// back attempts that have not started.
-pub(super) fn on_withdrawal(cx: &mut Cx<'_>, worker: &mut Worker) {
+fn on_withdrawal(cx: &mut Cx<'_>, worker: &mut Worker) {
     worker.review_credit();
     if cx.node.is_draining() {
         worker.hand_back(cx);

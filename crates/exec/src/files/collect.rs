@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use meshwork_blob::{Draft, Ready};
-use meshwork_core::{BlobForm, BlobRef, limits::INLINE_BYTES};
+use meshwork_core::{BlobRef, limits::INLINE_BYTES};
 
 use super::{Files, copy, folder};
 use crate::{
@@ -36,7 +36,7 @@ pub(crate) struct Collected {
 impl Product {
     fn file(blob: Ready, executable: bool) -> Self {
         let (hash, size) = (blob.hash(), blob.size());
-        let output = BlobRef { hash, size, form: BlobForm::File { executable } };
+        let output = BlobRef::file(hash, size, executable);
         Self::Stored(Box::new(Collected { output, blobs: vec![blob] }))
     }
 }

@@ -1,7 +1,7 @@
 //! Inputs and outputs through a store, and the folders of attempts.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::PermissionsExt as _,
@@ -37,8 +37,7 @@ struct Home {
 impl Home {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store =
-            Store::open(&dir.path().join("blobs"), &HashMap::new(), &HashSet::new()).unwrap();
+        let store = Store::open(&dir.path().join("blobs"), &HashMap::new()).unwrap();
         let files = Files::open(store, dir.path().join("work")).unwrap();
         Self { dir, files }
     }
@@ -63,8 +62,7 @@ impl Home {
         let mut draft = self.store().draft().unwrap();
         draft.add(bytes).unwrap();
         self.store().publish(vec![draft.finish().unwrap()]).unwrap();
-        let form = BlobForm::File { executable };
-        BlobRef { hash: BlobHash::of(bytes), size: bytes.len() as u64, form }.into()
+        BlobRef::file(BlobHash::of(bytes), bytes.len() as u64, executable).into()
     }
 
     /// The bytes of the blob with which an attempt ended, published as a node does.

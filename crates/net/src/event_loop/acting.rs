@@ -132,13 +132,14 @@ impl EventLoop {
     /// Reacts to a peer that is ready: for the first time since it connected, or with a new offer.
     fn on_ready(&mut self, peer: PeerId, advert: Advert, news: News) {
         let chosen = self.shared.peers.get(&peer).and_then(Peer::chosen_connection);
+        let version = chosen.map_or(1, |connection| connection.version());
         if let Some(ip) = chosen.and_then(|connection| connection.remote_ip) {
             self.admission.on_ready(ip);
         }
         self.dialer.on_ready(&peer);
         // Publish first: a reader that wakes on the event must find the peer in the table.
         self.publish_if_changed();
-        self.facts.tell(NetEvent::Ready { peer, advert });
+        self.facts.tell(NetEvent::Ready { peer, advert, version });
         if news == News::First {
             let watch = self.liveness.on_ready(peer, &self.shared);
             self.perform(watch);

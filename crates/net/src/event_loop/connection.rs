@@ -6,7 +6,11 @@ use libp2p::{Multiaddr, swarm::ConnectionId};
 use meshwork_core::{Advert, Reason};
 use tokio::time::Instant;
 
-use crate::{address, event::Direction, protocol::hello::wire::Hello};
+use crate::{
+    address,
+    event::Direction,
+    protocol::hello::wire::{Hello, MAX_VERSION},
+};
 
 /// The state of our hello on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +31,13 @@ pub(crate) enum Theirs {
     /// Not received yet. Next: any other.
     Awaited,
     /// We admitted the peer with this advert. Next: the same with a higher number.
-    Admitted { seq: u64, advert: Advert },
+    Admitted {
+        /// The number of the peer's hello.
+        seq: u64,
+        /// The highest version that both sides speak.
+        version: u32,
+        advert: Advert,
+    },
     /// We refused the peer, for this reason. Next: `Admitted`, if it asks again and qualifies.
     Refused(String),
 }
@@ -121,6 +131,11 @@ impl Connection {
         }
     }
 
+    /// The highest version that both sides speak; 1 before the hello.
+    pub(crate) fn version(&self) -> u32 {
+        if let Theirs::Admitted { version, .. } = self.theirs { version } else { 1 }
+    }
+
     /// Notes that the peer does not speak the hello protocol.
     pub(crate) fn on_not_spoken(&mut self) {
         self.ours = Ours::NotSpoken;
@@ -134,7 +149,11 @@ impl Connection {
             (Ok(()), Theirs::Admitted { seq, .. }) if hello.seq < *seq => {}
             (Ok(()), Theirs::Awaited | Theirs::Admitted { .. } | Theirs::Refused(_)) => {
                 self.instance = hello.instance;
-                self.theirs = Theirs::Admitted { seq: hello.seq, advert: hello.advert };
+                self.theirs = Theirs::Admitted {
+                    seq: hello.seq,
+                    version: hello.max_version.min(MAX_VERSION),
+                    advert: hello.advert,
+                };
             }
         }
     }

@@ -111,7 +111,7 @@ pub struct Reason {
 /// From the owner of a session, who opened it, to its worker. Kinds are numbered 1 to 63.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToWorkerFrame {
-    #[prost(oneof = "to_worker_frame::Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "to_worker_frame::Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub kind: ::core::option::Option<to_worker_frame::Kind>,
 }
 /// Nested message and enum types in `ToWorkerFrame`.
@@ -130,12 +130,15 @@ pub mod to_worker_frame {
         Unsupported(super::Unsupported),
         #[prost(message, tag = "6")]
         HandBack(super::Epochs),
+        /// From version 2 on: as `assign`, for inputs that are blobs.
+        #[prost(message, tag = "7")]
+        AssignFiles(super::AssignBatch),
     }
 }
 /// From the worker of a session to its owner. Kinds are numbered 64 to 127.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToOwnerFrame {
-    #[prost(oneof = "to_owner_frame::Kind", tags = "64, 65, 66, 67, 68, 69, 70, 71")]
+    #[prost(oneof = "to_owner_frame::Kind", tags = "64, 65, 66, 67, 68, 69, 70, 71, 72, 73")]
     pub kind: ::core::option::Option<to_owner_frame::Kind>,
 }
 /// Nested message and enum types in `ToOwnerFrame`.
@@ -158,6 +161,12 @@ pub mod to_owner_frame {
         Result(super::ResultBatch),
         #[prost(message, tag = "71")]
         Heartbeat(super::Heartbeat),
+        /// From version 2 on: as `result`, for outputs that are blobs.
+        #[prost(message, tag = "72")]
+        ResultFiles(super::ResultBatch),
+        /// From version 2 on: the inputs of these attempts have arrived, and their handlers start.
+        #[prost(message, tag = "73")]
+        Started(super::Epochs),
     }
 }
 /// Names one attempt of the session's owner.
@@ -220,6 +229,9 @@ pub struct Assignment {
     /// The worker keeps the result on disk until it is acknowledged, if it keeps anything there.
     #[prost(bool, tag = "9")]
     pub durable: bool,
+    /// In `assign_files`, in place of `input`.
+    #[prost(message, optional, tag = "10")]
+    pub blob: ::core::option::Option<Blob>,
 }
 /// The message kind with this number is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -281,7 +293,7 @@ pub struct AttemptResult {
     /// How long the handler ran.
     #[prost(uint64, tag = "2")]
     pub took_us: u64,
-    #[prost(oneof = "attempt_result::End", tags = "3, 4, 5")]
+    #[prost(oneof = "attempt_result::End", tags = "3, 4, 5, 6")]
     pub end: ::core::option::Option<attempt_result::End>,
 }
 /// Nested message and enum types in `AttemptResult`.
@@ -295,7 +307,25 @@ pub mod attempt_result {
         Failed(super::Failure),
         #[prost(message, tag = "5")]
         Cancelled(super::Cancelled),
+        /// In `result_files`.
+        #[prost(message, tag = "6")]
+        Blob(super::Blob),
     }
+}
+/// A file or a folder, fetched by its hash.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Blob {
+    /// 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub hash: ::prost::bytes::Bytes,
+    /// Bytes of the file, or of all files of the folder.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    #[prost(enumeration = "BlobForm", tag = "3")]
+    pub form: i32,
+    /// Bytes of a folder's list, which is the blob with this hash: 1 to 16,777,216. A file has none.
+    #[prost(uint32, tag = "4")]
+    pub list: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancelled {}
@@ -658,6 +688,39 @@ impl ReasonCode {
             "REASON_CODE_INVALID_MESSAGE" => Some(Self::InvalidMessage),
             "REASON_CODE_DISK_FULL" => Some(Self::DiskFull),
             "REASON_CODE_PEERS_FULL" => Some(Self::PeersFull),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BlobForm {
+    Unspecified = 0,
+    File = 1,
+    /// A file that its owner may execute.
+    Program = 2,
+    Folder = 3,
+}
+impl BlobForm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BLOB_FORM_UNSPECIFIED",
+            Self::File => "BLOB_FORM_FILE",
+            Self::Program => "BLOB_FORM_PROGRAM",
+            Self::Folder => "BLOB_FORM_FOLDER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BLOB_FORM_UNSPECIFIED" => Some(Self::Unspecified),
+            "BLOB_FORM_FILE" => Some(Self::File),
+            "BLOB_FORM_PROGRAM" => Some(Self::Program),
+            "BLOB_FORM_FOLDER" => Some(Self::Folder),
             _ => None,
         }
     }

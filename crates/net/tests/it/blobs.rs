@@ -1,7 +1,7 @@
 //! Blobs between two nodes.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io::{Read as _, Write as _},
     path::Path,
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::PeerId;
-use meshwork_blob::{Partial, Ready, Store, store::Syncs};
+use meshwork_blob::{Partial, Ready, Store};
 use meshwork_core::{BlobHash, Reason};
 use meshwork_net::{
     NetHandle,
@@ -35,7 +35,7 @@ const REQUEST: &str =
     "280a20435c9e49d7271d350f4a76db42d26ebb6d65c50bd2a10cb16f7ce1e27f60588410051a021001";
 
 fn store(dir: &Path) -> Store {
-    Store::open(dir, Syncs::No, &HashMap::new(), &HashSet::new()).unwrap()
+    Store::open(dir, &HashMap::new()).unwrap()
 }
 
 fn add(store: &Store, bytes: &[u8]) -> Want {

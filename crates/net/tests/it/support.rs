@@ -115,7 +115,7 @@ impl Node {
     /// Waits until `peer` is ready. Returns its advert.
     pub(crate) async fn ready(&mut self, peer: PeerId) -> Advert {
         self.event(|event| match event {
-            NetEvent::Ready { peer: who, advert } if who == peer => Some(advert),
+            NetEvent::Ready { peer: who, advert, .. } if who == peer => Some(advert),
             _ => None,
         })
         .await

@@ -13,13 +13,14 @@ use meshwork_blob::{
     folder::{self, SteadyFile},
 };
 use meshwork_core::{
-    BlobForm, BlobHash, BlobRef,
+    BlobHash, BlobRef,
     engine::{BlobEvent, BlobRequest},
 };
 
 use super::{
     error::BlobError,
-    upload::{Reservation, blocking, keep, request},
+    place::Reservation,
+    upload::{blocking, keep, request},
 };
 use crate::{driver::call::Call, error::InternalError, node::Node};
 
@@ -36,8 +37,7 @@ pub(super) async fn add(node: &Arc<Node>, path: &Path) -> Result<BlobRef, BlobEr
     reservation.add(bytes);
     let store = place.store().clone();
     let ready = blocking(move || read_steady(file, &store)).await??;
-    let form = BlobForm::File { executable };
-    let blob = BlobRef { hash: ready.hash(), size: ready.size(), form };
+    let blob = BlobRef::file(ready.hash(), ready.size(), executable);
     keep(node, &place, vec![ready], reservation.take(bytes)).await?;
     Ok(blob)
 }

@@ -13,8 +13,8 @@ use meshwork_core::{BlobHash, BlobRef, engine::BlobRequest};
 use super::{
     error::BlobError,
     file::read_once,
-    place::Place,
-    upload::{Reservation, blocking, keep, request},
+    place::{Place, Reservation},
+    upload::{blocking, keep, request},
 };
 use crate::{error::InternalError, limits, node::Node};
 

@@ -1,7 +1,7 @@
 //! Where a node keeps its blobs, and how many bytes they may take.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -37,7 +37,7 @@ impl Place {
         home: &Path,
         valid: &HashMap<BlobHash, u64>,
     ) -> Result<(Self, Vec<BlobHash>), WriteError> {
-        let store = Store::open(&folder(home), valid, &HashSet::new())?;
+        let store = Store::open(&folder(home), valid)?;
         let there = store.published();
         let lost = valid.keys().filter(|hash| !there.contains_key(hash)).copied().collect();
         Ok((Self::of(store), lost))
@@ -79,6 +79,44 @@ impl Place {
                 }
             }
         }));
+    }
+}
+
+/// Reserved bytes, given up on drop.
+pub(super) struct Reservation {
+    place: Arc<Place>,
+    bytes: u64,
+}
+
+impl Reservation {
+    pub(super) fn of(place: Arc<Place>, bytes: u64) -> Self {
+        Self { place, bytes }
+    }
+
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// More bytes were reserved.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Up to so many bytes pass to the caller's next request.
+    pub(super) fn take(&mut self, most: u64) -> u64 {
+        let taken = self.bytes.min(most);
+        self.bytes -= taken;
+        taken
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.place.unreserve(self.bytes);
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     error::BlobError,
-    place::{Place, new_blob},
+    place::{Place, Reservation, new_blob},
 };
 use crate::{driver::call::Call, error::InternalError, limits, node::Node};
 
@@ -33,36 +33,6 @@ pub struct Upload {
     _place: OwnedSemaphorePermit,
 }
 
-/// Reserved bytes, given up on drop.
-pub(super) struct Reservation {
-    place: Arc<Place>,
-    bytes: u64,
-}
-
-impl Reservation {
-    pub(super) fn of(place: Arc<Place>, bytes: u64) -> Self {
-        Self { place, bytes }
-    }
-
-    /// More bytes were reserved.
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.bytes += bytes;
-    }
-
-    /// Up to so many bytes pass to the caller's next request.
-    pub(super) fn take(&mut self, most: u64) -> u64 {
-        let taken = self.bytes.min(most);
-        self.bytes -= taken;
-        taken
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.place.unreserve(self.bytes);
-    }
-}
-
 impl Upload {
     /// Begins a blob. `size` is reserved at once if it is known; it is not enforced.
     pub(super) async fn begin(node: &Arc<Node>, size: Option<u64>) -> Result<Self, BlobError> {
@@ -74,7 +44,7 @@ impl Upload {
             request(node, BlobRequest::Reserve { bytes: size }).await?;
             reservation.add(size);
         }
-        let store = reservation.place.store().clone();
+        let store = reservation.place().store().clone();
         let (pieces, mut queue) = mpsc::channel::<Bytes>(limits::UPLOAD_PIECES);
         let writer = tokio::task::spawn_blocking(move || {
             let mut draft = store.draft()?;
@@ -99,9 +69,9 @@ impl Upload {
     /// There is no space, the disk failed, or the node is stopping.
     pub async fn write(&mut self, piece: Bytes) -> Result<(), BlobError> {
         let after = self.written + piece.len() as u64;
-        if after > self.reservation.bytes {
+        if after > self.reservation.bytes() {
             // The size was not known: reserve in steps.
-            let bytes = (after - self.reservation.bytes).max(limits::UPLOAD_STEP);
+            let bytes = (after - self.reservation.bytes()).max(limits::UPLOAD_STEP);
             request(&self.node, BlobRequest::Reserve { bytes }).await?;
             self.reservation.add(bytes);
         }
@@ -149,7 +119,7 @@ impl Upload {
         })
         .await??;
         let reserved = reservation.take(u64::MAX);
-        keep(&node, &reservation.place, vec![ready], reserved).await?;
+        keep(&node, reservation.place(), vec![ready], reserved).await?;
         Ok((hash, size))
     }
 }

@@ -86,10 +86,11 @@ impl Driver {
                 self.collector.record_connection(&peer);
                 self.publish_event(|| NetworkEvent::PeerConnected { peer, address });
             }
-            NetEvent::Ready { peer, advert } => {
+            NetEvent::Ready { peer, advert, version } => {
                 if self.policies.now().trusted.contains(&peer) {
                     self.outside.net.keep(peer, true);
                 }
+                self.feed(Input::PeerSpeaks { peer, version }, now);
                 self.feed(Input::PeerReady { peer, advert }, now);
                 self.publish_event(|| NetworkEvent::PeerReady { peer });
             }

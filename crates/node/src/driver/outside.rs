@@ -18,7 +18,12 @@ use super::{
     collecting::{self, Collected},
     waiters::Waiters,
 };
-use crate::{blobs::place::Place, event::NetworkEvent, journal::Journal, publisher::Publisher};
+use crate::{
+    blobs::{fetcher::Fetcher, place::Place},
+    event::NetworkEvent,
+    journal::Journal,
+    publisher::Publisher,
+};
 
 /// Everything that an effect may reach.
 pub(super) struct Outside {
@@ -27,6 +32,7 @@ pub(super) struct Outside {
     /// `None` without a home: no task outlives the process.
     pub(super) journal: Option<Journal>,
     pub(super) blobs: Arc<Place>,
+    pub(super) fetcher: Fetcher,
     /// Takes attempts whose output was published.
     pub(super) collected: mpsc::Sender<Collected>,
     pub(super) workers: FxHashMap<PeerId, Session<ToWorker>>,
@@ -78,6 +84,8 @@ impl Host for Outside {
                 }
             }
             Effect::RemoveBlobs { blobs } => self.blobs.remove(blobs),
+            Effect::Fetch { blob, from } => self.fetcher.start(blob, from),
+            Effect::StopFetch { hash } => self.fetcher.stop(&hash),
             Effect::OpenSession { peer } => {
                 if !self.net.open_session(peer) {
                     return Some(Input::WorkerSessionLost { peer });

@@ -1,6 +1,6 @@
 //! What callers may ask about the engine's state. A question changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use meshwork_core::{
     BlobHash, GroupId, PeerId, Reason, TaskId, Time,
@@ -88,6 +88,12 @@ pub(crate) enum Question {
         limit: usize,
         answer: Answer<Vec<BlobView>>,
     },
+    /// Those of the blobs that are here, and whose bytes this peer has sent before.
+    Shown {
+        peer: PeerId,
+        hashes: Vec<BlobHash>,
+        answer: Answer<HashSet<BlobHash>>,
+    },
     /// The work between this node and each of these peers.
     Loads {
         peers: Vec<PeerId>,
@@ -151,6 +157,10 @@ impl Question {
                 blobs.sort_unstable_by_key(|blob| blob.hash);
                 blobs.truncate(limit);
                 send(answer, blobs);
+            }
+            Self::Shown { peer, mut hashes, answer } => {
+                hashes.retain(|hash| engine.is_shown(&peer, hash));
+                send(answer, hashes.into_iter().collect());
             }
             Self::Loads { peers, answer } => {
                 let loads = peers.into_iter().map(|peer| (peer, engine.load(&peer))).collect();

@@ -49,7 +49,7 @@ const ENDED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("ended");
 const FORGOTTEN: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("forgotten");
 
 /// The format that this version writes, and the latest that it reads.
-pub(super) const THIS_FORMAT: u64 = 2;
+pub(super) const THIS_FORMAT: u64 = 3;
 /// Bytes of the file in memory: a few segments. A running node reads segments again only to move
 /// records; redb's default of 1 GiB would fill with pages that are never read.
 const CACHE: usize = 16 << 20;
@@ -266,8 +266,9 @@ impl Store {
     /// else, so the next one takes over its count: the store is never ahead by more than one.
     fn count(self, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
         let marker = Marker { generation: marker.generation + 1, ..marker };
-        // The new format makes earlier versions refuse the file: they would not notice that tasks
-        // in the archive are missing.
+        // The new format makes earlier versions refuse the file: those of format 1 would not notice
+        // that tasks in the archive are missing, and those of format 2 would take the records of
+        // blobs for damage.
         if self.meta(GENERATION)? < marker.generation || self.meta(FORMAT)? < THIS_FORMAT {
             self.write(|tables| {
                 tables.set(FORMAT, THIS_FORMAT)?;

@@ -43,7 +43,11 @@ impl Host<'_> {
                 Effect::Stop { run } => self.stop_execution(node, run.0),
                 Effect::Reply { token, reply } => self.reply(node, token, reply)?,
                 Effect::TaskChanged { id, state, .. } => self.on_state(node, id, &state)?,
-                Effect::Message(_) | Effect::TaskProgress { .. } | Effect::RemoveBlobs { .. } => {}
+                Effect::Message(_)
+                | Effect::TaskProgress { .. }
+                | Effect::RemoveBlobs { .. }
+                | Effect::Fetch { .. }
+                | Effect::StopFetch { .. } => {}
             }
         }
         Ok(())

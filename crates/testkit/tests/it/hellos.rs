@@ -158,7 +158,7 @@ async fn other_version_or_network_is_refused_with_a_reason() {
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::connect(&victim).await;
     let sound = Hello::sound(&victim, Advert::default());
-    let newer = Hello { min_version: 2, max_version: 9, ..sound.clone() };
+    let newer = Hello { min_version: 3, max_version: 9, ..sound.clone() };
     let stranger = Hello { network: "elsewhere".to_owned(), ..sound.clone() };
     honest
         .served_during(async {

@@ -19,6 +19,7 @@
 
 mod support;
 
+mod blobs;
 mod configured;
 mod flooding;
 mod hedging;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{attempts::Sent, state::Owner};
+use super::state::Owner;
 use crate::{
     blob::BlobHash,
     engine::{
@@ -42,7 +42,7 @@ impl Owner {
             return true;
         }
         self.collecting.insert((key, epoch), (blob, took));
-        self.change_sent(cx, (key, epoch), |sent| sent.is_timed = false);
+        self.set_timed(cx, (key, epoch), false);
         true
     }
 
@@ -87,27 +87,21 @@ impl Owner {
         }
     }
 
-    /// A worker has fetched the input of an attempt and started it: its time limit runs from here.
-    pub(super) fn on_handler_started(&mut self, cx: &mut Cx<'_>, attempt: (PeerKey, Epoch)) {
-        let now = cx.now;
-        self.change_sent(cx, attempt, |sent| {
-            if !sent.is_timed {
-                sent.at = now;
-                sent.is_timed = true;
-            }
-        });
-    }
-
-    fn change_sent(
+    /// Sets whether the time limit of an attempt runs: not while files are under way. Once its
+    /// handler has started, the limit runs from there.
+    pub(super) fn set_timed(
         &mut self,
         cx: &mut Cx<'_>,
         (key, epoch): (PeerKey, Epoch),
-        change: impl FnOnce(&mut Sent),
+        is_timed: bool,
     ) {
         let Some(task_key) = self.workers.task_of(key, epoch) else { return };
         let task = self.store.tasks.get_mut(task_key);
         let Some(sent) = task.and_then(|task| task.open_mut()?.get_mut(epoch)) else { return };
-        change(sent);
+        if is_timed && !sent.is_timed {
+            sent.at = cx.now;
+        }
+        sent.is_timed = is_timed;
         self.store.arm(cx.node, task_key);
     }
 

@@ -99,6 +99,7 @@ fn named(blob: BlobRef) -> [u8; 41] {
         BlobForm::File { executable: true } => 1,
         BlobForm::Folder => 2,
     };
+    // The length of a folder's list follows from its hash.
     let mut named = [form; 41];
     let (hash, rest) = named.split_at_mut(32);
     hash.copy_from_slice(blob.hash.as_bytes());

@@ -58,7 +58,7 @@ impl Owner {
                 ToOwner::Progress { epoch, fraction, message } => {
                     self.on_progressed(cx, key, epoch, Progress { fraction, message });
                 }
-                ToOwner::Started(epoch) => self.on_handler_started(cx, (key, epoch)),
+                ToOwner::Started(epoch) => self.set_timed(cx, (key, epoch), true),
                 ToOwner::Result { epoch, end, took } => self.on_result(cx, key, epoch, end, took),
                 ToOwner::Heartbeat { seen, count, hash } => {
                     self.workers.on_heartbeat(cx, key, seen, count, hash);

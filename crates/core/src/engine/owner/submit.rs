@@ -317,14 +317,16 @@ impl Owner {
     }
 }
 
-/// Refuses a task whose input is not stored.
+/// Refuses a task whose input is not stored, or is stored with another size.
 fn check_blob(node: &Node, task: &Task) -> Result<(), Reason> {
-    match task.input.blob() {
-        Some(blob) if !node.blobs.is_stored(&blob.hash) => {
-            Err(Reason::BlobMissing { hash: blob.hash })
-        }
-        _ => Ok(()),
+    let Some(blob) = task.input.blob() else { return Ok(()) };
+    let stored = node.blobs.view(&blob.hash).ok_or(Reason::BlobMissing { hash: blob.hash })?;
+    let named = blob.blob_bytes();
+    if stored.size != named {
+        let detail = format!("input: blob {} has {} bytes, not {named}", blob.hash, stored.size);
+        return Err(Reason::InvalidTask { detail });
     }
+    Ok(())
 }
 
 /// The handler of a task, if its name and the targets are within bounds.

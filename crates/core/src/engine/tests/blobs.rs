@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    BlobForm, BlobHash, BlobRef,
+    BlobHash, BlobRef,
     engine::{BlobReply, BlobRequest, NewBlob, view::Obstacle},
     limits,
 };
@@ -10,7 +10,7 @@ use crate::{
 pub(super) const SIZE: u64 = 1_000_000;
 
 pub(super) fn blob(text: &str) -> BlobRef {
-    BlobRef { hash: BlobHash::of(text.as_bytes()), size: SIZE, form: BlobForm::FILE }
+    BlobRef::file(BlobHash::of(text.as_bytes()), SIZE, false)
 }
 
 /// A node that runs its own tasks, with room for some blobs.

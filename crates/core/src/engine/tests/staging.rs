@@ -277,7 +277,7 @@ fn worker_may_fetch_what_its_open_assignments_name() {
     let worker = net.nodes[1].id;
     let may = |net: &Net, text: &str| net.nodes[0].engine.may_fetch(&worker, &file(text));
     assert!(!may(&net, "root"));
-    let folder = BlobRef { form: crate::BlobForm::Folder, ..blob("root") };
+    let folder = BlobRef { form: crate::BlobForm::Folder, list: SIZE as u32, ..blob("root") };
     net.submit(task_with(folder));
     let now = ["root", "part", "file", "other", "nowhere"].map(|text| may(&net, text));
     assert_eq!(now, [true, true, true, false, false]);

@@ -127,7 +127,7 @@ async fn bytes_that_are_no_folder_are_bad_input() {
     let mut rig = home.rig(folders);
     let Payload::Blob(file) = home.blob(b"no folder", false) else { unreachable!() };
     assert!(Root::decode(b"no folder").is_err());
-    let lied = BlobRef { form: BlobForm::Folder, ..*file };
+    let lied = BlobRef { form: BlobForm::Folder, list: file.size as u32, ..*file };
     let failure = failure(rig.run(work(NAME, Payload::from(lied))).await);
     assert_eq!(failure.code, FailureCode::BadInput);
 }

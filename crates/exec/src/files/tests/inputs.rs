@@ -68,7 +68,7 @@ async fn input_that_the_store_lost_is_a_lost_input() {
     let home = Home::new();
     let mut rig = home.rig(look);
     let hash = BlobHash::of(b"never there");
-    let lost = Payload::from(BlobRef { hash, size: 11, form: BlobForm::FILE });
+    let lost = Payload::from(BlobRef::file(hash, 11, false));
     let failure = failure(rig.run(work(NAME, lost)).await);
     assert_eq!(failure.code, FailureCode::InputLost);
     assert!(failure.message.contains("does not have blob"), "{failure}");

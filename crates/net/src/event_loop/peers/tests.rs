@@ -15,7 +15,7 @@ fn peers() -> Peers {
 }
 
 fn admitted(seq: u64) -> Theirs {
-    Theirs::Admitted { seq, advert: Advert::default() }
+    Theirs::Admitted { seq, version: 1, advert: Advert::default() }
 }
 
 #[tokio::test]

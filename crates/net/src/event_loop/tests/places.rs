@@ -23,7 +23,7 @@ impl Bench {
     pub(super) fn admit(&mut self, peer: PeerId) {
         let known = self.event_loop.shared.peers.get_mut(&peer).unwrap();
         for connection in &mut known.connections {
-            connection.theirs = Theirs::Admitted { seq: 1, advert: Advert::default() };
+            connection.theirs = Theirs::Admitted { seq: 1, version: 1, advert: Advert::default() };
         }
     }
 

@@ -116,6 +116,7 @@ impl Fetch {
             let asked = self.top_up(&mut jobs).await;
             let Some(job) = jobs.front_mut() else { return Err(Unfinished::lost()) };
             if let Err(error) = asked {
+                self.settle(job, progress).await?;
                 return Err(job.give_up(error).await);
             }
             if let Some(ready) = self.receive(job, progress).await? {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use libp2p::PeerId;
-use meshwork_blob::{Partial, Source, Store, limits::GROUP_BYTES, store::Syncs};
+use meshwork_blob::{Partial, Source, Store, limits::GROUP_BYTES};
 use meshwork_core::{BlobHash, Reason};
 use tokio::{io::DuplexStream, sync::mpsc, task::JoinHandle};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
@@ -34,9 +34,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new() -> Self {
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-        let open = |dir: &tempfile::TempDir| {
-            Store::open(dir.path(), Syncs::No, &HashMap::new(), &HashSet::new()).unwrap()
-        };
+        let open = |dir: &tempfile::TempDir| Store::open(dir.path(), &HashMap::new()).unwrap();
         Self { provider: open(&dirs[0]), receiver: open(&dirs[1]), _dirs: dirs }
     }
 

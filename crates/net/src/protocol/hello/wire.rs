@@ -14,7 +14,7 @@ use crate::wire::{
 /// The lowest version of the protocols that this program speaks.
 pub(crate) const MIN_VERSION: u32 = 1;
 /// The highest version of the protocols that this program speaks.
-pub(crate) const MAX_VERSION: u32 = 1;
+pub(crate) const MAX_VERSION: u32 = 2;
 
 /// The versions, network and advert of the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]

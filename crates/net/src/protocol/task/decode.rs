@@ -4,6 +4,7 @@
 //! cannot be used (an unknown kind, a task out of its bounds) is answered, see [`Answer`].
 
 mod batch;
+mod blob;
 mod inbox;
 mod to_owner;
 mod to_worker;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Assignment, AttemptEnd, Epoch, HandlerName, Payload, ToOwner, ToWorker, frame::Credit,
-    limits as core_limits,
+    Assignment, AttemptEnd, BlobForm, BlobRef, Epoch, HandlerName, Payload, ToOwner, ToWorker,
+    frame::Credit, limits as core_limits,
 };
 use prost::{
     Message as _,
@@ -111,6 +111,7 @@ impl Encoder {
         match frame {
             ToOwner::Result { epoch, end, took } => return self.result(*epoch, end, *took),
             ToOwner::Accepted(epoch) => self.epoch(kind::ACCEPTED, *epoch),
+            ToOwner::Started(epoch) => self.epoch(kind::STARTED, *epoch),
             ToOwner::Credit(credit) => self.single(kind::CREDIT, &credit_message(credit)),
             ToOwner::Busy { epoch, retry_after } => {
                 let epoch = Some(epoch_message(*epoch));
@@ -148,7 +149,10 @@ impl Encoder {
     /// Completes the open message.
     pub(crate) fn finish(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let packed = !matches!(open.kind, kind::ASSIGN | kind::RESULT);
+        let packed = !matches!(
+            open.kind,
+            kind::ASSIGN | kind::ASSIGN_FILES | kind::RESULT | kind::RESULT_FILES
+        );
         let boot = number_len(open.boot.into());
         let entries = self.entries.len();
         let body = boot + if packed { bytes_len(entries) } else { entries };
@@ -163,10 +167,17 @@ impl Encoder {
     fn assign(&mut self, assignment: &Assignment) -> Result<(), WireError> {
         let params: usize =
             assignment.params.iter().map(|(name, value)| param_len(name, value)).sum();
-        let input = inline(&assignment.input)?;
+        let blob;
+        let (kind, input): (u32, &[u8]) = match &assignment.input {
+            Payload::Inline(bytes) => (kind::ASSIGN, bytes),
+            Payload::Blob(named) => {
+                blob = blob_message(named);
+                (kind::ASSIGN_FILES, &blob)
+            }
+        };
         let size = input.len() + params + ASSIGNMENT_OVERHEAD;
         let (delta, same_handler) = {
-            let (delta, open) = self.entry(kind::ASSIGN, assignment.epoch, size)?;
+            let (delta, open) = self.entry(kind, assignment.epoch, size)?;
             let same = open.handler.as_ref() == Some(&assignment.handler);
             if !same {
                 open.handler = Some(assignment.handler.clone());
@@ -195,7 +206,7 @@ impl Encoder {
         if !same_handler {
             put_bytes(out, 4, handler.as_bytes());
         }
-        if !input.is_empty() {
+        if kind == kind::ASSIGN && !input.is_empty() {
             put_bytes(out, 5, input);
         }
         for (name, value) in &assignment.params {
@@ -204,20 +215,29 @@ impl Encoder {
         put_number(out, 7, limit);
         put_number(out, 8, priority);
         put_number(out, 9, assignment.durable.into());
+        if kind == kind::ASSIGN_FILES {
+            put_bytes(out, 10, input);
+        }
         Ok(())
     }
 
     fn result(&mut self, epoch: Epoch, end: &AttemptEnd, took: Duration) -> Result<(), WireError> {
-        let failure;
+        let (failure, blob);
+        let mut kind = kind::RESULT;
         let (field, body): (u8, &[u8]) = match end {
-            AttemptEnd::Output(output) => (3, inline(output)?),
+            AttemptEnd::Output(Payload::Inline(output)) => (3, output),
+            AttemptEnd::Output(Payload::Blob(named)) => {
+                blob = blob_message(named);
+                kind = kind::RESULT_FILES;
+                (6, &blob)
+            }
             AttemptEnd::Failed(failed) => {
                 failure = proto::Failure::from(failed).encode_to_vec();
                 (4, &failure)
             }
             AttemptEnd::Cancelled => (5, &[]),
         };
-        let (delta, _) = self.entry(kind::RESULT, epoch, body.len() + OVERHEAD)?;
+        let (delta, _) = self.entry(kind, epoch, body.len() + OVERHEAD)?;
         let took = micros(took);
         let out = &mut self.entries;
         put_head(out, 2, number_len(delta) + number_len(took) + bytes_len(body.len()));
@@ -324,8 +344,13 @@ fn limit_micros(limit: Duration) -> u64 {
     u64::try_from(limit.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
-/// The bytes of a payload. No node sends a blob with these kinds of messages.
-fn inline(payload: &Payload) -> Result<&[u8], WireError> {
-    let bytes = payload.inline().ok_or(WireError::Malformed("a blob in a message of version 1"))?;
-    Ok(bytes)
+/// A blob as its message.
+fn blob_message(blob: &BlobRef) -> Vec<u8> {
+    let form = match blob.form {
+        BlobForm::File { executable: false } => proto::BlobForm::File,
+        BlobForm::File { executable: true } => proto::BlobForm::Program,
+        BlobForm::Folder => proto::BlobForm::Folder,
+    };
+    let hash = blob.hash.as_bytes().to_vec().into();
+    proto::Blob { hash, size: blob.size, form: form.into(), list: blob.list }.encode_to_vec()
 }

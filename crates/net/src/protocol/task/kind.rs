@@ -10,6 +10,7 @@ pub(crate) const ACK: u32 = 3;
 pub(crate) const RESUME: u32 = 4;
 pub(crate) const OWNER_UNSUPPORTED: u32 = 5;
 pub(crate) const HAND_BACK: u32 = meshwork_core::ToWorker::HAND_BACK;
+pub(crate) const ASSIGN_FILES: u32 = 7;
 
 /// The range of a worker's kinds, including unknown ones.
 pub(crate) const TO_OWNER: RangeInclusive<u32> = 64..=127;
@@ -21,3 +22,5 @@ pub(crate) const WORKER_UNSUPPORTED: u32 = 68;
 pub(crate) const PROGRESS: u32 = 69;
 pub(crate) const RESULT: u32 = 70;
 pub(crate) const HEARTBEAT: u32 = 71;
+pub(crate) const RESULT_FILES: u32 = 72;
+pub(crate) const STARTED: u32 = 73;

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use libp2p::identity::Keypair;
 use meshwork_core::{
-    Advert, Assignment, AttemptEnd, Capacity, Epoch, FailureCode, PeerQuery, Reason, TaskFailure,
-    TaskId, ToOwner, ToWorker, discovery::leads::PeerAdvert, frame::Credit,
+    Advert, Assignment, AttemptEnd, BlobForm, BlobHash, BlobRef, Capacity, Epoch, FailureCode,
+    PeerQuery, Reason, TaskFailure, TaskId, ToOwner, ToWorker, discovery::leads::PeerAdvert,
+    frame::Credit,
 };
 
 use super::{
@@ -39,8 +40,18 @@ fn epoch(number: u64) -> Epoch {
     Epoch { boot: 3, number }
 }
 
+fn program() -> BlobRef {
+    BlobRef::file(BlobHash::of(b"#!/bin/sh"), 9, true)
+}
+
+/// A folder with a list of 300 bytes and files of five million.
+fn folder() -> BlobRef {
+    let hash = BlobHash::of(b"list");
+    BlobRef { hash, size: 5_000_000, form: BlobForm::Folder, list: 300 }
+}
+
 fn from_owner() -> Vec<(&'static str, Vec<ToWorker>)> {
-    let assign = |number, last, params, limit, priority| {
+    let assign_of = |number, last, input, params, limit, priority| {
         ToWorker::Assign(Box::new(Assignment {
             epoch: epoch(number),
             task: TaskId::from_bytes([
@@ -48,17 +59,24 @@ fn from_owner() -> Vec<(&'static str, Vec<ToWorker>)> {
             ]),
             attempt: u32::from(last),
             handler: "text/top-words".parse().unwrap(),
-            input: "to be".into(),
+            input,
             params,
             limit,
             priority,
             durable: false,
         }))
     };
+    let assign = |number, last, params, limit, priority| {
+        assign_of(number, last, "to be".into(), params, limit, priority)
+    };
+    let assign_files = |number, last, input: BlobRef| {
+        assign_of(number, last, input.into(), BTreeMap::new(), None, 0)
+    };
     let params = BTreeMap::from([("count".to_owned(), "10".to_owned())]);
     let limited = assign(301, 2, params, Some(Duration::from_millis(1_500)), -1);
     vec![
         ("assign", vec![assign(300, 1, BTreeMap::new(), None, 0), limited]),
+        ("assign-files", vec![assign_files(300, 1, program()), assign_files(301, 1, folder())]),
         ("cancel", vec![ToWorker::Cancel(epoch(300))]),
         ("ack", vec![ToWorker::Ack(epoch(300)), ToWorker::Ack(epoch(301))]),
         ("hand-back", vec![ToWorker::HandBack(epoch(301)), ToWorker::HandBack(epoch(300))]),
@@ -78,6 +96,7 @@ fn from_worker() -> Vec<(&'static str, Vec<ToOwner>)> {
     vec![
         ("credit", vec![ToOwner::Credit(credit)]),
         ("accepted", vec![ToOwner::Accepted(epoch(300)), ToOwner::Accepted(epoch(301))]),
+        ("started", vec![ToOwner::Started(epoch(300)), ToOwner::Started(epoch(301))]),
         ("busy", vec![ToOwner::Busy { epoch: epoch(300), retry_after }]),
         ("refused", vec![ToOwner::Refused { epoch: Some(epoch(300)), reason: accepts }]),
         (
@@ -100,6 +119,7 @@ fn from_worker() -> Vec<(&'static str, Vec<ToOwner>)> {
                 result(299, AttemptEnd::Cancelled),
             ],
         ),
+        ("result-files", vec![result(300, AttemptEnd::Output(folder().into()))]),
         (
             "heartbeat",
             vec![ToOwner::Heartbeat { seen: epoch(301), count: 2, hash: 0x0123_4567_89ab_cdef }],

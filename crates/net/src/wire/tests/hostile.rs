@@ -299,6 +299,7 @@ fn owner_weight(frame: &ToOwner) -> usize {
         | ToOwner::Result { .. }
         | ToOwner::Credit(_)
         | ToOwner::Accepted(_)
+        | ToOwner::Started(_)
         | ToOwner::Busy { .. }
         | ToOwner::Unsupported { .. }
         | ToOwner::Heartbeat { .. } => 0,

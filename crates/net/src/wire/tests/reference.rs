@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Assignment, AttemptEnd, Epoch, Reason, TaskId, ToOwner, ToWorker, frame::Credit,
+    Assignment, AttemptEnd, BlobForm, BlobHash, BlobRef, Epoch, Reason, TaskId, ToOwner, ToWorker,
+    frame::Credit,
 };
 use prost::Message as _;
 
 use crate::wire::generated::{
-    AssignBatch, Epochs, ResultBatch, ToOwnerFrame, ToWorkerFrame, attempt_result::End,
-    to_owner_frame, to_worker_frame,
+    self as proto, AssignBatch, Blob, Epochs, ResultBatch, ToOwnerFrame, ToWorkerFrame,
+    attempt_result::End, to_owner_frame, to_worker_frame,
 };
 
 /// The frames of one message. Asserts that the generated code would write the same bytes.
@@ -18,7 +19,7 @@ pub(super) fn to_worker(message: &[u8]) -> Vec<ToWorker> {
     let frame = ToWorkerFrame::decode(message).unwrap();
     assert_eq!(frame.encode_to_vec(), message, "not in the canonical form");
     match frame.kind.unwrap() {
-        Kind::Assign(batch) => assignments(batch),
+        Kind::Assign(batch) | Kind::AssignFiles(batch) => assignments(batch),
         Kind::Cancel(list) => epochs(&list).map(ToWorker::Cancel).collect(),
         Kind::Ack(list) => epochs(&list).map(ToWorker::Ack).collect(),
         Kind::Resume(list) => vec![ToWorker::Resume(epochs(&list).collect())],
@@ -35,7 +36,8 @@ pub(super) fn to_owner(message: &[u8]) -> Vec<ToOwner> {
     let epoch = |e: super::super::generated::Epoch| Epoch { boot: e.boot, number: e.number };
     let one = match frame.kind.unwrap() {
         Kind::Accepted(list) => return epochs(&list).map(ToOwner::Accepted).collect(),
-        Kind::Result(batch) => return results(batch),
+        Kind::Result(batch) | Kind::ResultFiles(batch) => return results(batch),
+        Kind::Started(list) => return epochs(&list).map(ToOwner::Started).collect(),
         Kind::Credit(credit) => ToOwner::Credit(Credit {
             slots: credit.slots,
             tasks: credit.tasks,
@@ -85,7 +87,7 @@ fn assignments(batch: AssignBatch) -> Vec<ToWorker> {
             task: TaskId::from_bytes(entry.task.as_ref().try_into().unwrap()),
             attempt: entry.attempt.max(1),
             handler: handler.parse().unwrap(),
-            input: entry.input.into(),
+            input: entry.blob.map_or_else(|| entry.input.into(), |named| blob(&named).into()),
             params: entry.params,
             limit: (entry.limit_us > 0).then(|| Duration::from_micros(entry.limit_us)),
             priority: entry.priority.try_into().unwrap(),
@@ -93,6 +95,15 @@ fn assignments(batch: AssignBatch) -> Vec<ToWorker> {
         }))
     });
     frames.collect()
+}
+
+fn blob(named: &Blob) -> BlobRef {
+    let form = match named.form() {
+        proto::BlobForm::Folder => BlobForm::Folder,
+        form => BlobForm::File { executable: form == proto::BlobForm::Program },
+    };
+    let hash = BlobHash::from_bytes(named.hash.as_ref().try_into().unwrap());
+    BlobRef { hash, size: named.size, form, list: named.list }
 }
 
 fn results(batch: ResultBatch) -> Vec<ToOwner> {
@@ -103,6 +114,7 @@ fn results(batch: ResultBatch) -> Vec<ToOwner> {
             epoch: Epoch { boot: batch.boot, number },
             end: match entry.end.unwrap() {
                 End::Output(output) => AttemptEnd::Output(output.into()),
+                End::Blob(named) => AttemptEnd::Output(blob(&named).into()),
                 End::Failed(failure) => AttemptEnd::Failed(failure.into()),
                 End::Cancelled(_) => AttemptEnd::Cancelled,
             },

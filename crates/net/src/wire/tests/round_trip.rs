@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshwork_core::{
-    Advert, Assignment, AttemptEnd, Capacity, Epoch, FailureCode, HandlerName, Reason, TaskFailure,
-    TaskId, ToOwner, ToWorker, frame::Credit,
+    Advert, Assignment, AttemptEnd, BlobForm, BlobHash, BlobRef, Capacity, Epoch, FailureCode,
+    HandlerName, Payload, Reason, TaskFailure, TaskId, ToOwner, ToWorker, frame::Credit,
 };
 use proptest::{
     collection::{btree_map, btree_set, vec},
@@ -75,6 +75,24 @@ fn payload() -> impl Strategy<Value = Bytes> {
     .prop_map(Bytes::from)
 }
 
+fn blob() -> impl Strategy<Value = BlobRef> {
+    let form = prop_oneof![
+        any::<bool>().prop_map(|executable| (BlobForm::File { executable }, 0)),
+        (1..=16_777_216u32).prop_map(|list| (BlobForm::Folder, list)),
+    ];
+    (any::<[u8; 32]>(), 0..=meshwork_core::limits::BLOB_BYTES, form).prop_map(
+        |(hash, size, (form, list))| BlobRef { hash: BlobHash::from_bytes(hash), size, form, list },
+    )
+}
+
+/// Bytes or a blob.
+fn either() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        3 => payload().prop_map(Payload::from),
+        1 => blob().prop_map(Payload::from),
+    ]
+}
+
 fn micros() -> impl Strategy<Value = Duration> {
     any::<u64>().prop_map(Duration::from_micros)
 }
@@ -93,14 +111,14 @@ prop_compose! {
         task in any::<[u8; 16]>(),
         attempt in 1..5u32,
         handler in handler(),
-        input in payload(),
+        input in either(),
         params in btree_map("[a-z]{1,64}", "\\PC{0,100}", 0..4),
         limit in option::of((1..=u64::MAX).prop_map(Duration::from_micros)),
         priority in any::<i8>(),
         durable in any::<bool>(),
     ) -> Assignment {
         let task = TaskId::from_bytes(task);
-        Assignment { epoch, task, attempt, handler, input: input.into(), params, limit, priority, durable }
+        Assignment { epoch, task, attempt, handler, input, params, limit, priority, durable }
     }
 }
 
@@ -137,7 +155,7 @@ fn failure() -> impl Strategy<Value = TaskFailure> {
 
 fn end() -> impl Strategy<Value = AttemptEnd> {
     prop_oneof![
-        4 => payload().prop_map(|bytes| AttemptEnd::Output(bytes.into())),
+        4 => either().prop_map(AttemptEnd::Output),
         1 => failure().prop_map(AttemptEnd::Failed),
         1 => Just(AttemptEnd::Cancelled),
     ]
@@ -169,6 +187,7 @@ fn to_owner() -> impl Strategy<Value = ToOwner> {
     prop_oneof![
         1 => credit.prop_map(ToOwner::Credit),
         4 => epoch().prop_map(ToOwner::Accepted),
+        2 => epoch().prop_map(ToOwner::Started),
         1 => (epoch(), millis()).prop_map(|(epoch, retry_after)| ToOwner::Busy { epoch, retry_after }),
         1 => (option::of(epoch()), reason())
             .prop_map(|(epoch, reason)| ToOwner::Refused { epoch, reason }),

@@ -47,13 +47,21 @@ pub(super) struct StoredRef {
     executable: bool,
     #[prost(bool, tag = "4")]
     folder: bool,
+    #[prost(uint32, tag = "5")]
+    list: u32,
 }
 
 impl StoredRef {
     pub(super) fn of(blob: BlobRef) -> Self {
         let executable = blob.form == BlobForm::File { executable: true };
         let folder = blob.form == BlobForm::Folder;
-        Self { hash: blob.hash.as_bytes().to_vec(), size: blob.size, executable, folder }
+        Self {
+            hash: blob.hash.as_bytes().to_vec(),
+            size: blob.size,
+            executable,
+            folder,
+            list: blob.list,
+        }
     }
 
     pub(super) fn blob(&self) -> Option<BlobRef> {
@@ -61,7 +69,7 @@ impl StoredRef {
             (true, _) => BlobForm::Folder,
             (false, executable) => BlobForm::File { executable },
         };
-        Some(BlobRef { hash: blob_hash(&self.hash)?, size: self.size, form })
+        Some(BlobRef { hash: blob_hash(&self.hash)?, size: self.size, form, list: self.list })
     }
 }
 

@@ -13,6 +13,7 @@ use prost::Message as _;
 
 use super::{
     batch::{Numbers, epochs, task_batch},
+    blob::blob_ref,
     inbox::{Answer, Inbox, body, kind_of},
 };
 use crate::{
@@ -29,7 +30,10 @@ pub(crate) fn to_owner(message: &Message<'_>, inbox: &mut Inbox<ToOwner>) -> Res
     let (number, content) = kind_of(message.bytes(), &kind::TO_OWNER, &kind::TO_WORKER)?;
     let frames = &mut inbox.frames;
     let frame = match number {
-        kind::RESULT => return results(message, body(content)?, frames),
+        kind::STARTED => {
+            return epochs(body(content)?, |epoch| frames.push(ToOwner::Started(epoch)));
+        }
+        kind::RESULT | kind::RESULT_FILES => return results(message, body(content)?, frames),
         kind::ACCEPTED => {
             return epochs(body(content)?, |epoch| frames.push(ToOwner::Accepted(epoch)));
         }
@@ -110,6 +114,7 @@ fn result(
             2 => took_us = value.number()?,
             3 => end = Some(output(message, value.bytes()?)),
             4 => end = Some(AttemptEnd::Failed(proto::Failure::decode(value.bytes()?)?.into())),
+            6 => end = Some(stored_output(value.bytes()?)),
             5 => {
                 value.bytes()?;
                 end = Some(AttemptEnd::Cancelled);
@@ -132,6 +137,16 @@ fn output(message: &Message<'_>, output: &[u8]) -> AttemptEnd {
     }
     let bytes = if output.is_empty() { Bytes::new() } else { message.keep(output) };
     AttemptEnd::Output(Payload::Inline(bytes))
+}
+
+/// An output that is a blob.
+fn stored_output(bytes: &[u8]) -> AttemptEnd {
+    match blob_ref(bytes) {
+        Ok(blob) => AttemptEnd::Output(blob.into()),
+        Err(reason) => {
+            AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, reason.to_string()))
+        }
+    }
 }
 
 fn core_epoch(epoch: proto::Epoch) -> Epoch {

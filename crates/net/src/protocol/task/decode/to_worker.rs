@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bytes::Bytes;
 use meshwork_core::{
     Assignment, Epoch, Payload, Reason, TaskId, ToWorker, advert::clean_to, limits as core_limits,
 };
@@ -10,6 +9,7 @@ use prost::Message as _;
 
 use super::{
     batch::{Numbers, epochs, task_batch},
+    blob::blob_ref,
     inbox::{Answer, Inbox, body, kind_of},
 };
 use crate::{
@@ -35,7 +35,9 @@ pub(crate) fn to_worker(
     let (number, content) = kind_of(message.bytes(), &kind::TO_WORKER, &kind::TO_OWNER)?;
     let frames = &mut inbox.frames;
     match number {
-        kind::ASSIGN => assignments(message, body(content)?, names, inbox),
+        kind::ASSIGN | kind::ASSIGN_FILES => {
+            assignments(message, body(content)?, names, number == kind::ASSIGN_FILES, inbox)
+        }
         kind::CANCEL => epochs(body(content)?, |epoch| frames.push(ToWorker::Cancel(epoch))),
         kind::ACK => epochs(body(content)?, |epoch| frames.push(ToWorker::Ack(epoch))),
         kind::HAND_BACK => epochs(body(content)?, |epoch| frames.push(ToWorker::HandBack(epoch))),
@@ -61,6 +63,7 @@ fn assignments(
     message: &Message<'_>,
     batch: &[u8],
     names: &mut Names,
+    has_files: bool,
     inbox: &mut Inbox<ToWorker>,
 ) -> Result<(), WireError> {
     let (boot, count) = task_batch(batch)?;
@@ -72,7 +75,11 @@ fn assignments(
         if number != 2 {
             continue;
         }
-        let parts = Parts::read(value.bytes()?)?;
+        let mut parts = Parts::read(value.bytes()?)?;
+        if !has_files {
+            // Unknown in that kind of message.
+            parts.blob = None;
+        }
         let epoch = numbers.step(parts.delta);
         if !parts.handler.is_empty() {
             handler = parts.handler;
@@ -95,6 +102,7 @@ struct Parts<'a> {
     attempt: u32,
     handler: &'a str,
     input: &'a [u8],
+    blob: Option<&'a [u8]>,
     params: Params<'a>,
     limit_us: u64,
     priority: i64,
@@ -113,6 +121,7 @@ impl<'a> Parts<'a> {
             attempt: 1,
             handler: "",
             input: &[],
+            blob: None,
             params: Ok(BTreeMap::new()),
             limit_us: 0,
             priority: 0,
@@ -130,6 +139,7 @@ impl<'a> Parts<'a> {
                 7 => parts.limit_us = value.number()?,
                 8 => parts.priority = unzigzag(value.number()?),
                 9 => parts.durable = value.number()? != 0,
+                10 => parts.blob = Some(value.bytes()?),
                 _ => {}
             }
         }
@@ -166,14 +176,18 @@ impl<'a> Parts<'a> {
         let handler = names.parse(handler).ok_or_else(|| Reason::UnknownHandler {
             handler: clean_to(handler, core_limits::HANDLER_NAME),
         })?;
-        let input = if self.input.is_empty() { Bytes::new() } else { message.keep(self.input) };
+        let input = match self.blob {
+            Some(blob) => blob_ref(blob)?.into(),
+            None if self.input.is_empty() => Payload::default(),
+            None => Payload::Inline(message.keep(self.input)),
+        };
         let priority = self.priority.clamp(i8::MIN.into(), i8::MAX.into());
         Ok(Assignment {
             epoch,
             task: self.task,
             attempt: self.attempt,
             handler,
-            input: Payload::Inline(input),
+            input,
             params: params.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             limit: Some(self.limit_us).filter(|limit| *limit > 0).map(Duration::from_micros),
             priority: i8::try_from(priority).unwrap_or_default(),

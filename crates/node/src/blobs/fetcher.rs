@@ -1,0 +1,129 @@
+//! The fetches of this node: begins and stops them for the engine, and reports how they end.
+//!
+//! Absent on purpose: the transfer itself (`fetch`).
+
+use std::sync::{Arc, Weak};
+
+use meshwork_core::{BlobHash, BlobRef, PeerId, engine::BlobEvent};
+use meshwork_net::{NetHandle, blob::fetch::Progress, limits as net_limits};
+use rustc_hash::FxHashMap;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::{AbortHandle, JoinSet},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    fetch::{Job, JobError},
+    place::Place,
+};
+use crate::{driver::call::Call, limits};
+
+/// All fetches. The engine has at most one per blob, for attempts that are held or open, which
+/// bounds them; most wait for their turn. Dropping this stops them.
+pub(crate) struct Fetcher {
+    net: NetHandle,
+    place: Arc<Place>,
+    calls: mpsc::WeakSender<Call>,
+    /// Fetches that may run at the same time.
+    turns: Arc<Semaphore>,
+    /// Of them, from one peer.
+    peers: FxHashMap<PeerId, Weak<Semaphore>>,
+    tasks: JoinSet<()>,
+    running: FxHashMap<BlobHash, AbortHandle>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(net: NetHandle, place: Arc<Place>, calls: mpsc::WeakSender<Call>) -> Self {
+        let turns = Arc::new(Semaphore::new(net_limits::FETCHES));
+        let (peers, running) = (FxHashMap::default(), FxHashMap::default());
+        Self { net, place, calls, turns, peers, tasks: JoinSet::new(), running }
+    }
+
+    /// Begins or continues to fetch a blob. Its end is a [`BlobEvent`].
+    pub(crate) fn start(&mut self, blob: BlobRef, from: PeerId) {
+        self.forget_ended();
+        let job = Job {
+            place: Arc::clone(&self.place),
+            calls: self.calls.clone(),
+            from,
+            blob,
+            progress: Progress::default(),
+        };
+        let turns = [self.turns_of(from), Arc::clone(&self.turns)];
+        let task = self.tasks.spawn(run(job, self.net.clone(), turns));
+        self.running.insert(blob.hash, task);
+    }
+
+    /// Stops a fetch. What has arrived is kept for a while.
+    pub(crate) fn stop(&mut self, hash: &BlobHash) {
+        if let Some(task) = self.running.remove(hash) {
+            task.abort();
+        }
+    }
+
+    fn turns_of(&mut self, peer: PeerId) -> Arc<Semaphore> {
+        if let Some(turns) = self.peers.get(&peer).and_then(Weak::upgrade) {
+            return turns;
+        }
+        self.peers.retain(|_, turns| turns.strong_count() > 0);
+        let turns = Arc::new(Semaphore::new(net_limits::FETCHES_PER_PEER));
+        self.peers.insert(peer, Arc::downgrade(&turns));
+        turns
+    }
+
+    fn forget_ended(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        self.running.retain(|_, task| !task.is_finished());
+    }
+}
+
+/// Runs a fetch when it is its turn, and reports its end.
+async fn run(job: Job, net: NetHandle, [of_peer, of_all]: [Arc<Semaphore>; 2]) {
+    // The semaphores are never closed.
+    let (Ok(_first), Ok(_second)) = (of_peer.acquire().await, of_all.acquire().await) else {
+        return;
+    };
+    let hash = job.blob.hash;
+    let end = match fetch(&job, &net).await {
+        Ok(blobs) => BlobEvent::Fetched { hash, blobs },
+        Err(error) => {
+            tracing::debug!(%hash, from = %job.from, %error, "a file or folder is not fetched");
+            BlobEvent::FetchFailed { hash, fault: error.fault() }
+        }
+    };
+    report(&job.calls, end).await;
+}
+
+/// Fetches, and reports the progress meanwhile.
+async fn fetch(
+    job: &Job,
+    net: &NetHandle,
+) -> Result<Vec<meshwork_core::engine::NewBlob>, JobError> {
+    let mut stream = net.open_fetch(job.from).await?;
+    let fetching = job.run(&mut stream);
+    tokio::pin!(fetching);
+    let mut ticks = interval(limits::FETCH_PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported = 0;
+    loop {
+        tokio::select! {
+            end = &mut fetching => return end,
+            _ = ticks.tick() => {
+                let bytes = job.progress.bytes();
+                if bytes > reported {
+                    reported = bytes;
+                    let hash = job.blob.hash;
+                    report(&job.calls, BlobEvent::FetchProgress { hash, bytes }).await;
+                }
+            }
+        }
+    }
+}
+
+async fn report(calls: &mpsc::WeakSender<Call>, event: BlobEvent) {
+    if let Some(calls) = calls.upgrade() {
+        // The driver has stopped.
+        calls.send(Call::BlobEvent(event)).await.ok();
+    }
+}
