@@ -19,12 +19,17 @@ use crate::{
     },
 };
 
+mod blobs;
 mod connection;
+mod download;
 mod error;
 mod events;
+mod folder;
 mod groups;
+mod transfer;
+mod upload;
 
-pub use self::{error::ClientError, events::Events};
+pub use self::{blobs::Blobs, error::ClientError, events::Events, transfer::TransferError};
 
 /// Client of one node. Requests one after the other use one connection. Cheap to clone; clones
 /// share the connection.

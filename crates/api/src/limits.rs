@@ -11,10 +11,10 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// Maximum number of connections. A person and some scripts need a few; [`EVENT_SUBSCRIBERS`] and
-/// [`LONG_POLLS`] together leave 16 for requests that are answered at once. Further connections use
-/// [`RESERVED_CONNECTIONS`].
-pub const CONNECTIONS: usize = 128;
+/// Maximum number of connections. A person and some scripts need a few; [`EVENT_SUBSCRIBERS`],
+/// [`LONG_POLLS`], [`UPLOADS`] and [`DOWNLOADS`] together leave 16 for requests that are answered at
+/// once. Further connections use [`RESERVED_CONNECTIONS`].
+pub const CONNECTIONS: usize = 160;
 /// Reserved connections beyond [`CONNECTIONS`]. Each serves one request, and only requests that
 /// inspect or stop the node, cancel tasks or ping peers; others are answered `busy`. Further clients wait in the socket's
 /// backlog. [`ACTS`] of these connections may wait for a task to stop, which leaves 16 for `status`
@@ -115,3 +115,46 @@ pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub const BACKUP_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// How long a client waits for an answer that does not depend on tasks. A dial takes longest.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Blobs that arrive at the same time; further ones are answered `busy`. Fewer than the node writes
+/// at once, so that its own additions go on.
+pub const UPLOADS: usize = 12;
+/// Blobs that are sent at the same time; further ones are answered `busy`. Each has a thread that
+/// reads.
+pub const DOWNLOADS: usize = 20;
+/// Uploads that are remembered: those that go on, and the latest that have ended, for clients that
+/// missed the answer.
+pub const UPLOADS_KNOWN: usize = 256;
+/// How long an upload waits for its next piece. A client that lost its connection is back within
+/// seconds; a slow source sends what it has every [`PIECE_EVERY`].
+pub const UPLOAD_REST: Duration = Duration::from_secs(120);
+/// Interval at which uploads that wait for too long are ended.
+pub const UPLOAD_SWEEP: Duration = Duration::from_secs(10);
+/// How long the body of an upload may be silent. Then the request ends, and the upload waits for the
+/// next one.
+pub const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the reader of a blob may read nothing: a socket reports room only when a quarter of its
+/// buffer is free, so a slow reader seems to stand still for a while.
+pub const BLOB_WRITE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bytes of a blob that are read from the disk at a time.
+pub const READ_BYTES: usize = 256 * 1024;
+/// Pieces of [`READ_BYTES`] that wait for a reader.
+pub const READ_PIECES: usize = 2;
+/// Bytes that a client sends in one request of an upload, and holds until they are acknowledged.
+pub const PIECE_BYTES: usize = 4 * 1024 * 1024;
+/// Blobs that a client sends in one request: small enough for a socket's buffer, so that a refusal
+/// can be read before the body is written.
+pub const SMALL_BLOB_BYTES: usize = 64 * 1024;
+/// How long a client collects a piece from a slow source. Shorter than [`UPLOAD_REST`].
+pub const PIECE_EVERY: Duration = Duration::from_secs(10);
+/// How long a client waits for an upload to be stored, or for the first byte of a blob: the node may
+/// read hundreds of gigabytes to verify it.
+pub const BLOB_TIMEOUT: Duration = Duration::from_secs(900);
+/// How long a client waits for the next bytes of a blob.
+pub const BLOB_SILENCE: Duration = Duration::from_secs(60);
+/// How often a client tries again without any progress in between.
+pub const TRANSFER_RETRIES: u32 = 5;
+/// Pause before the first of these tries, doubled for each further one. All together take about
+/// three seconds: a node that restarts has lost the upload anyway.
+pub const TRANSFER_PAUSE: Duration = Duration::from_millis(100);
+/// Blobs on one page of a list.
+pub const BLOBS: usize = 1_000;

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::connection::ConnectionKind;
+use self::{connection::ConnectionKind, routes::Context};
 use crate::{
     limits,
     socket::{self, BindError, Socket},
@@ -22,12 +22,14 @@ mod body;
 mod connection;
 mod error;
 mod events;
+mod file;
 mod page;
 mod rates;
 mod routes;
 mod select;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod view;
 
 /// The API of one node, bound to its socket.
@@ -79,8 +81,9 @@ impl Server {
         let Socket { listener, file } = self.socket;
         let (events, keeper) = events::events(manager.clone());
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        let (app, reserved_app) =
-            routes::routers(manager, stop_requests, stop.clone(), events, self.metrics);
+        let cx = Context::new(manager, stop_requests, stop.clone(), events, self.metrics);
+        let sweeper = tokio::spawn(cx.uploads.clone().sweep(stop.clone()));
+        let (app, reserved_app) = routes::routers(cx);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let reserved = Arc::new(Semaphore::new(limits::RESERVED_CONNECTIONS));
         let mut connections = JoinSet::new();
@@ -130,8 +133,10 @@ impl Server {
             tracing::warn!(left = connections.len(), "open connections cut at shutdown");
             connections.shutdown().await;
         }
-        if let Err(error) = keeper.await {
-            tracing::error!(%error, "the task that keeps the events panicked");
+        for (task, does) in [(keeper, "keeps the events"), (sweeper, "ends uploads")] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the task that {does} panicked");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod blob;
 mod event;
 mod group;
 mod handler;
@@ -21,6 +22,10 @@ mod tests;
 mod words;
 
 pub use self::{
+    blob::{
+        BlobContent, BlobQuery, BlobSpaceView, BlobView, FreedAnswer, PinRequest, StoredBlob,
+        UploadRequest, UploadView,
+    },
     event::{EventType, EventView},
     group::{
         BatchMembers, BatchSpec, GroupState, GroupStory, GroupView, MemberResult, MemberSpec,

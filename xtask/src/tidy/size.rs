@@ -33,6 +33,7 @@ type Except = (&'static str, &'static str, &'static str);
 /// Structs with more fields: plain records without rules of their own.
 const RECORDS: &[Except] = &[
     ("api", "GroupView", "JSON of a group"),
+    ("api", "NodeView", "JSON of a node"),
     ("api", "PeerView", "JSON of a peer"),
     ("api", "TaskCounts", "JSON: one number for each event"),
     ("api", "TaskView", "JSON of a task"),

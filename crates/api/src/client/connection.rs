@@ -16,7 +16,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, HOST, RANGE},
 };
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -36,6 +36,9 @@ pub(super) struct Call {
     method: Method,
     path: String,
     body: Bytes,
+    is_json: bool,
+    /// The first byte that is asked for; 0 asks for all.
+    from_byte: u64,
     last_event_id: Option<u64>,
     /// Time limit from sending the request until the answer is complete.
     within: Duration,
@@ -55,6 +58,8 @@ impl Call {
             method,
             path: path.into(),
             body: Bytes::new(),
+            is_json: true,
+            from_byte: 0,
             last_event_id: None,
             within: limits::ANSWER_TIMEOUT,
             repeatable: false,
@@ -65,6 +70,16 @@ impl Call {
         let body = serde_json::to_vec(body);
         let body = body.map_err(|error| ClientError::Protocol { what: error.to_string() })?;
         Ok(Self { body: body.into(), ..self })
+    }
+
+    /// Bytes as the body, unchanged.
+    pub(super) fn with_bytes(self, body: Bytes) -> Self {
+        Self { body, is_json: false, ..self }
+    }
+
+    /// The bytes of the blob from here on.
+    pub(super) fn starting_at(self, offset: u64) -> Self {
+        Self { from_byte: offset, ..self }
     }
 
     /// Extends the time limit by the time for which the node may wait.
@@ -85,11 +100,15 @@ impl Call {
     }
 
     fn request(&self) -> Result<Request<Full<Bytes>>, ClientError> {
+        let kind = if self.is_json { "application/json" } else { "application/octet-stream" };
         let mut request = Request::builder()
             .method(&self.method)
             .uri(&self.path)
             .header(HOST, "localhost")
-            .header(CONTENT_TYPE, "application/json");
+            .header(CONTENT_TYPE, kind);
+        if self.from_byte > 0 {
+            request = request.header(RANGE, format!("bytes={}-", self.from_byte));
+        }
         if let Some(id) = self.last_event_id {
             request = request.header("last-event-id", id);
         }

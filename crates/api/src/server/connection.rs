@@ -36,6 +36,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::file::Patient;
 use crate::{
     limits,
     types::{ErrorCode, Problem},
@@ -58,13 +59,16 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let answering = Arc::new(AtomicBool::new(false));
-    let stream = Stream::new(stream, Arc::clone(&answering));
+    let patient = Arc::new(AtomicBool::new(false));
+    let stream = Stream::new(stream, Arc::clone(&answering), Arc::clone(&patient));
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request: Request<Incoming>| {
         answering.store(true, Ordering::Relaxed);
         let (answer, mark) = (hyper::service::Service::call(&app, request), Arc::clone(&answering));
+        let patient = Arc::clone(&patient);
         async move {
             let answer: Response = answer.await?;
+            patient.store(answer.extensions().get::<Patient>().is_some(), Ordering::Relaxed);
             Ok::<_, Infallible>(answer.map(|body| Marked { body, answering: mark }))
         }
     });
@@ -126,12 +130,15 @@ impl Drop for Marked {
     }
 }
 
-/// A client's stream. Fails if the client reads nothing for [`limits::WRITE_TIMEOUT`].
+/// A client's stream. Fails if the client reads nothing for [`limits::WRITE_TIMEOUT`], or of a blob
+/// for [`limits::BLOB_WRITE_TIMEOUT`].
 struct Stream {
     io: UnixStream,
     stalled: Option<Pin<Box<Sleep>>>,
     /// Whether a request was read and its answer is incomplete.
     answering: Arc<AtomicBool>,
+    /// Whether the answer is one whose reader may be slow.
+    patient: Arc<AtomicBool>,
     /// Whether the last write was partial.
     is_cut: bool,
     /// A problem to write in place of an answer, and that answer's length in bytes.
@@ -139,8 +146,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(io: UnixStream, answering: Arc<AtomicBool>) -> Self {
-        Self { io, stalled: None, answering, is_cut: false, instead: None }
+    fn new(io: UnixStream, answering: Arc<AtomicBool>, patient: Arc<AtomicBool>) -> Self {
+        Self { io, stalled: None, answering, patient, is_cut: false, instead: None }
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -148,7 +155,12 @@ impl Stream {
             self.stalled = None;
             return Poll::Ready(written);
         }
-        let timer = || Box::pin(tokio::time::sleep(limits::WRITE_TIMEOUT));
+        let longest = if self.patient.load(Ordering::Relaxed) {
+            limits::BLOB_WRITE_TIMEOUT
+        } else {
+            limits::WRITE_TIMEOUT
+        };
+        let timer = || Box::pin(tokio::time::sleep(longest));
         ready!(self.stalled.get_or_insert_with(timer).as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

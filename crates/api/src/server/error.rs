@@ -8,7 +8,7 @@ use axum::{
 };
 use meshwork_core::{Reason, TaskId};
 use meshwork_node::{
-    ConnectionError, DialError, FindError, InternalError, NetworkError, TaskError,
+    BlobError, ConnectionError, DialError, FindError, InternalError, NetworkError, TaskError,
 };
 
 use crate::types::{ErrorCode, Problem};
@@ -129,19 +129,20 @@ const RETRY: Duration = Duration::from_secs(1);
 impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {
         let status = match &reason {
-            Reason::NotFound => StatusCode::NOT_FOUND,
+            Reason::NotFound | Reason::BlobMissing { .. } => StatusCode::NOT_FOUND,
             Reason::Forgotten { .. } => StatusCode::GONE,
             Reason::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Reason::Conflict { .. }
             | Reason::MemberDiffers { .. }
             | Reason::GroupStopped { .. }
-            | Reason::GroupCancelled => StatusCode::CONFLICT,
+            | Reason::GroupCancelled
+            | Reason::BlobInUse { .. } => StatusCode::CONFLICT,
             Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::QueueFull { .. }
             | Reason::Busy { .. }
             | Reason::Recovering { .. }
             | Reason::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Reason::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            Reason::DiskFull { .. } | Reason::NoSpace { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Reason::InvalidTask { .. } => StatusCode::BAD_REQUEST,
             Reason::UnknownHandler { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Reason::Unsupported { .. } | Reason::IncompatibleVersion { .. } => {
@@ -165,6 +166,30 @@ impl From<Reason> for Problem {
             Some(after) => problem.retry_after(after),
             None => problem,
         }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        let (code, detail) = (ErrorCode::from(error.code()), error.to_string());
+        let retries = error.is_retryable();
+        let status = match error {
+            BlobError::Refused(reason) => return reason.into(),
+            BlobError::Node(error) => return error.into(),
+            BlobError::Format(_) | BlobError::OtherHash { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            BlobError::Write(_) if code == ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+            BlobError::Read(_) if code == ErrorCode::BlobMissing => StatusCode::NOT_FOUND,
+            // Routes open no paths.
+            BlobError::File { .. }
+            | BlobError::Plan(_)
+            | BlobError::Pack(_)
+            | BlobError::Unpack(_)
+            | BlobError::Write(_)
+            | BlobError::Read(_)
+            | _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let problem = Self::new(status, code, detail);
+        if retries { problem.retry_after(RETRY) } else { problem }
     }
 }
 

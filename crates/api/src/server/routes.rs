@@ -7,22 +7,24 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
     middleware,
-    routing::{get, patch, post},
+    routing::{delete, get, patch, post},
 };
 use meshwork_node::NetworkManager;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Render,
+    Render, error,
     events::Events,
     rates::{self, Limiter},
+    uploads::Uploads,
 };
 use crate::{
     limits,
     types::{ErrorCode, Problem},
 };
 
+mod blobs;
 mod events;
 mod groups;
 mod handlers;
@@ -30,6 +32,7 @@ mod metrics;
 mod node;
 mod peers;
 mod tasks;
+mod uploads;
 mod wait;
 
 /// State that every route can use.
@@ -47,11 +50,36 @@ pub(super) struct Context {
     events: Events,
     /// One permit per reader of events.
     subscribers: Arc<Semaphore>,
+    pub(super) uploads: Uploads,
+    /// One permit per blob that is sent.
+    downloads: Arc<Semaphore>,
     /// Renders the metrics of the process, if it records any.
     metrics: Option<Render>,
 }
 
 impl Context {
+    pub(super) fn new(
+        manager: NetworkManager,
+        stop_requests: mpsc::Sender<Duration>,
+        stop: CancellationToken,
+        events: Events,
+        metrics: Option<Render>,
+    ) -> Self {
+        let permits = |most| Arc::new(Semaphore::new(most));
+        Self {
+            manager,
+            stop_requests,
+            stop,
+            polls: permits(limits::LONG_POLLS),
+            acts: permits(limits::ACTS),
+            events,
+            subscribers: permits(limits::EVENT_SUBSCRIBERS),
+            uploads: Uploads::new(),
+            downloads: permits(limits::DOWNLOADS),
+            metrics,
+        }
+    }
+
     /// Takes a permit to wait for tasks.
     #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
     fn poll(&self) -> Result<SemaphorePermit<'_>, Problem> {
@@ -69,7 +97,19 @@ impl Context {
     }
 }
 
-fn busy(detail: String) -> Problem {
+/// Runs work to its end even if its client goes away. The work ends by itself then, because its body
+/// fails, and gives back what it holds.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(_) => Err(error::stopped()),
+    }
+}
+
+/// A bound of requests of one kind is reached.
+pub(super) fn busy(detail: String) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Busy, detail)
         .with_hint("try again later")
         .retry_after(limits::ACCEPT_REST)
@@ -77,17 +117,7 @@ fn busy(detail: String) -> Problem {
 
 /// The router with all routes, each kind behind its own rate; and the router of the connections
 /// beyond [`limits::CONNECTIONS`], which has only some.
-pub(super) fn routers(
-    manager: NetworkManager,
-    stop_requests: mpsc::Sender<Duration>,
-    stop: CancellationToken,
-    events: Events,
-    metrics: Option<Render>,
-) -> (Router, Router) {
-    let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
-    let acts = Arc::new(Semaphore::new(limits::ACTS));
-    let subscribers = Arc::new(Semaphore::new(limits::EVENT_SUBSCRIBERS));
-    let cx = Context { manager, stop_requests, stop, polls, acts, events, subscribers, metrics };
+pub(super) fn routers(cx: Context) -> (Router, Router) {
     let [reading, writing, waiting] =
         [limits::READS, limits::WRITES, limits::WAITS].map(|rate| Arc::new(Limiter::new(rate)));
     let reserved = Router::new()
@@ -139,6 +169,9 @@ fn reads() -> Router<Context> {
         .route("/metrics", get(metrics::show))
         .route("/v1/peers/{peer}", get(peers::show))
         .route("/v1/handlers", get(handlers::list))
+        .route("/v1/blobs", get(blobs::list))
+        .route("/v1/blobs/{hash}", get(blobs::read))
+        .route("/v1/uploads/{id}", get(uploads::show))
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/waiting", get(tasks::waiting))
         .route("/v1/tasks/{task}/explain", get(tasks::show))
@@ -151,6 +184,13 @@ fn reads() -> Router<Context> {
 fn writes() -> Router<Context> {
     Router::new()
         .route("/v1/accept", patch(node::accept))
+        .route("/v1/blobs", post(blobs::add))
+        .route("/v1/blobs/gc", post(blobs::collect))
+        .route("/v1/blobs/{hash}", delete(blobs::remove))
+        .route("/v1/blobs/{hash}/pin", post(blobs::pin))
+        .route("/v1/uploads", post(uploads::begin))
+        .route("/v1/uploads/{id}", patch(uploads::append).delete(uploads::remove))
+        .route("/v1/uploads/{id}/finish", post(uploads::finish))
         .route("/v1/peers/dial", post(peers::dial))
         .route("/v1/peers/{peer}", patch(peers::change).delete(peers::forget))
         .route("/v1/peers/{peer}/disconnect", post(peers::disconnect))

@@ -14,6 +14,7 @@ use tokio::{
 use super::*;
 use crate::{Client, ClientError};
 
+mod blobs;
 mod events;
 mod groups;
 mod pages;

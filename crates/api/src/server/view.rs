@@ -66,6 +66,7 @@ impl<'m> Viewer<'m> {
             worker_name: worker.and_then(|peer| self.name(&peer)),
             took_us: result.map(|result| micros(result.took)),
             output_bytes: result.map(|result| result.output.size()),
+            output_blob: result.and_then(|result| result.output.blob()),
             output_tail: None,
             waiting: task.waiting.as_ref().map(|waiting| self.waiting(waiting)),
             error: task.end.as_ref().and_then(error),

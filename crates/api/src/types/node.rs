@@ -9,7 +9,7 @@ use meshwork_core::{
 use meshwork_node::{HealthStatus, KeyEvidence, NodeStatus};
 use serde::{Deserialize, Serialize};
 
-use super::words::words;
+use super::{blob::BlobSpaceView, words::words};
 
 words! {
     /// Whether a node accepts tasks.
@@ -98,6 +98,9 @@ pub struct NodeView {
     pub key_copied: Option<KeyCopyView>,
     /// The node's tasks and attempts, in numbers.
     pub tasks: TaskCounts,
+    /// The space for files and folders; `None` if the node is of a version without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blobs: Option<BlobSpaceView>,
 }
 
 /// The evidence that another machine uses a node's key.
@@ -171,6 +174,7 @@ impl From<NodeStatus> for NodeView {
             },
             key_copied: key_copied.map(KeyCopyView::from),
             tasks,
+            blobs: None,
         }
     }
 }

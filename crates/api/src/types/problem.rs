@@ -17,6 +17,7 @@ words! {
         BadFolder = "bad_folder",
         BadInput = "bad_input",
         BadParameter = "bad_parameter",
+        BadRange = "bad_range",
         BadRequest = "bad_request",
         BlobInUse = "blob_in_use",
         BlobMissing = "blob_missing",
@@ -30,17 +31,26 @@ words! {
         Denied = "denied",
         DiskFull = "disk_full",
         Expired = "expired",
+        /// A file outside the store cannot be read or written.
+        File = "file",
+        FolderIncomplete = "folder_incomplete",
+        FolderTooLarge = "folder_too_large",
         Forgotten = "forgotten",
+        GivenUp = "given_up",
         GroupCancelled = "group_cancelled",
         GroupStopped = "group_stopped",
         /// The handler reports that the task failed.
         Handler = "handler",
         IncompatibleVersion = "incompatible_version",
+        InputChanged = "input_changed",
         InputLost = "input_lost",
         InputTooLarge = "input_too_large",
+        InputUnreadable = "input_unreadable",
         Internal = "internal",
         InvalidMessage = "invalid_message",
         InvalidTask = "invalid_task",
+        /// The request asks for the bytes of a file, and the blob is a folder.
+        IsFolder = "is_folder",
         /// The request asks for a task, and the id belongs to a group.
         IsGroup = "is_group",
         /// The request asks for a group, and the id belongs to a task.
@@ -48,6 +58,7 @@ words! {
         /// The worker was lost.
         Lost = "lost",
         MethodNotAllowed = "method_not_allowed",
+        NameClash = "name_clash",
         NoResult = "no_result",
         NoRetry = "no_retry",
         NoSpace = "no_space",
@@ -56,6 +67,7 @@ words! {
         NotAdmitted = "not_admitted",
         NotEnded = "not_ended",
         NotFound = "not_found",
+        OtherHash = "other_hash",
         OutputTooLarge = "output_too_large",
         Panicked = "panicked",
         PeerNotFound = "peer_not_found",
@@ -69,6 +81,7 @@ words! {
         ShuttingDown = "shutting_down",
         /// The node sent nothing for the whole time limit.
         Silent = "silent",
+        TargetExists = "target_exists",
         TimedOut = "timed_out",
         Timeout = "timeout",
         TooLarge = "too_large",
@@ -78,6 +91,10 @@ words! {
         /// No node serves the socket.
         Unreachable = "unreachable",
         Unsupported = "unsupported",
+        UnsupportedFile = "unsupported_file",
+        UnsupportedLink = "unsupported_link",
+        UnsupportedName = "unsupported_name",
+        Unwritable = "unwritable",
         WrongNetwork = "wrong_network",
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use meshwork_core::BlobRef;
 use serde::{Deserialize, Serialize};
 
 use super::{problem::ErrorCode, words::words};
@@ -153,6 +154,9 @@ pub struct TaskView {
     pub took_us: Option<u64>,
     /// Size of the result in bytes.
     pub output_bytes: Option<u64>,
+    /// The result, if it is a file or a folder in the store of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_blob: Option<BlobRef>,
     /// The last lines of a text result: at most five, each cut to 200 characters. Only set when a
     /// single task is requested.
     #[serde(default)]

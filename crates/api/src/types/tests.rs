@@ -38,6 +38,7 @@ fn waiting_task() -> TaskView {
         worker_name: None,
         took_us: None,
         output_bytes: None,
+        output_blob: None,
         output_tail: None,
         waiting: Some(WaitingView {
             code: "no_worker".into(),
@@ -371,4 +372,40 @@ fn largest_input_of_any_bytes_fits_in_a_request() {
         let again: TaskSpec = serde_json::from_slice(&serde_json::to_vec(&spec).unwrap()).unwrap();
         assert_eq!(again.input.unwrap().into_bytes().unwrap().len(), INLINE_BYTES);
     }
+}
+
+#[test]
+fn blobs_keep_their_shape() {
+    let hash = meshwork_core::BlobHash::of(b"");
+    let text = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    let keeps = |value: serde_json::Value, shape: serde_json::Value| assert_eq!(value, shape);
+    keeps(
+        json!(BlobView { hash, size: 5, links: 0, holds: 1, pinned: true }),
+        json!({ "hash": text, "size": 5, "links": 0, "holds": 1, "pinned": true }),
+    );
+    keeps(json!(StoredBlob { hash, size: 5 }), json!({ "hash": text, "size": 5 }));
+    keeps(json!(UploadView { id: "u".to_owned(), offset: 5 }), json!({ "id": "u", "offset": 5 }));
+    keeps(json!(PinRequest { pinned: true }), json!({ "pinned": true }));
+    keeps(json!(FreedAnswer { freed_bytes: 5 }), json!({ "freed_bytes": 5 }));
+    let request = UploadRequest { content: BlobContent::Part, size: Some(5), hash: Some(hash) };
+    keeps(json!(request), json!({ "content": "part", "size": 5, "hash": text }));
+    let least: UploadRequest = serde_json::from_value(json!({})).unwrap();
+    assert_eq!(least, UploadRequest { content: BlobContent::File, size: None, hash: None });
+    let space = BlobSpaceView {
+        budget_bytes: 4,
+        used_bytes: 3,
+        reserved_bytes: 2,
+        blobs: 1,
+        ..BlobSpaceView::default()
+    };
+    keeps(
+        json!(space),
+        json!({
+            "budget_bytes": 4, "used_bytes": 3, "reserved_bytes": 2, "blobs": 1, "lost": 0,
+        }),
+    );
+    let form = meshwork_core::BlobForm::Folder;
+    let output_blob = Some(meshwork_core::BlobRef { hash, size: 5, form });
+    let task = json!(TaskView { output_blob, ..waiting_task() });
+    keeps(task["output_blob"].clone(), json!({ "hash": text, "size": 5, "form": "folder" }));
 }

@@ -22,6 +22,7 @@ fn ended_task(error: Option<(&str, Option<u8>)>) -> TaskView {
         worker_name: None,
         took_us: None,
         output_bytes: None,
+        output_blob: None,
         output_tail: None,
         waiting: None,
         error: error.map(|(code, exit)| ErrorView {

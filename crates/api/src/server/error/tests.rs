@@ -1,4 +1,4 @@
-use meshwork_core::{FailureCode, Multiaddr, PeerId, TaskFailure, task::InvalidTask};
+use meshwork_core::{BlobHash, FailureCode, Multiaddr, PeerId, TaskFailure, task::InvalidTask};
 
 use super::*;
 
@@ -27,6 +27,9 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         (Reason::GroupCancelled, 409),
         (Reason::Forgotten { keep: second, keep_bytes: 1 }, 410),
         (Reason::Damaged { detail: text() }, 500),
+        (Reason::NoSpace { need: 2, free: 1, budget: 3, retry_after: second }, 507),
+        (Reason::BlobMissing { hash: BlobHash::of(b"") }, 404),
+        (Reason::BlobInUse { hash: BlobHash::of(b"") }, 409),
         (Reason::PeersFull { max_peers: 1, retry_after: second }, 403),
     ];
     for (reason, status) in cases {
@@ -65,6 +68,29 @@ fn each_error_of_the_node_has_a_status_and_its_code() {
         let problem = Problem::from(error);
         assert_eq!((problem.status, problem.code.as_str()), (status, code), "{message}");
         assert!(ErrorCode::WORDS.contains(&code), "{code}");
+        assert_eq!(problem.detail, message);
+    }
+}
+
+#[test]
+fn each_error_of_a_blob_has_a_status_and_its_code() {
+    let (expected, found) = (BlobHash::of(b"1"), BlobHash::of(b"2"));
+    let no_list = meshwork_blob::folder::parts(b"").unwrap_err();
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let full = meshwork_blob::WriteError::Full { path: "/a".into(), source: full };
+    let cases: [(BlobError, u16, &str); 5] = [
+        (BlobError::OtherHash { expected, found }, 422, "other_hash"),
+        (BlobError::Format(no_list), 422, "bad_folder"),
+        (full.into(), 507, "disk_full"),
+        (meshwork_blob::ReadError::Missing { hash: found }.into(), 404, "blob_missing"),
+        (Reason::BlobInUse { hash: found }.into(), 409, "blob_in_use"),
+    ];
+    for (error, status, code) in cases {
+        let (message, retryable) = (error.to_string(), error.is_retryable());
+        let problem = Problem::from(error);
+        assert_eq!((problem.status, problem.code.as_str()), (status, code), "{message}");
+        assert!(ErrorCode::WORDS.contains(&code), "{code}");
+        assert_eq!(problem.is_retryable(), retryable, "{code}");
         assert_eq!(problem.detail, message);
     }
 }

@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     limits,
-    server::{events, routes},
+    server::{
+        events,
+        routes::{self, Context},
+    },
 };
 
 /// The routes of a node that never starts.
@@ -18,7 +21,7 @@ fn api() -> TowerToHyperService<Router> {
     let (events, _) = events::events(manager.clone());
     let (asks, _) = tokio::sync::mpsc::channel(1);
     TowerToHyperService::new(
-        routes::routers(manager, asks, CancellationToken::new(), events, None).0,
+        routes::routers(Context::new(manager, asks, CancellationToken::new(), events, None)).0,
     )
 }
 

@@ -30,7 +30,8 @@ pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::
 }
 
 pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Problem> {
-    Ok(Json(cx.manager.status()?.into()))
+    let blobs = Some(cx.manager.blobs().space()?.into());
+    Ok(Json(NodeView { blobs, ..cx.manager.status()?.into() }))
 }
 
 pub(super) async fn health(State(cx): State<Context>) -> Result<Json<HealthView>, Problem> {

@@ -5,19 +5,18 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, StatusCode, header},
-    response::IntoResponse,
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use meshwork_core::{
-    HandlerName, PeerId, Reason, Task, TaskEnd, TaskId,
+    BlobForm, HandlerName, Payload, PeerId, Reason, Task, TaskEnd, TaskId,
     limits::{MESSAGE_BYTES, TARGETS},
     task::InvalidTask,
 };
 use meshwork_node::{NetworkError, NetworkManager, TaskFilter};
 use serde::Deserialize;
 
-use super::Context;
+use super::{Context, blobs};
 use crate::{
     limits,
     server::{
@@ -170,41 +169,57 @@ async fn show_id(cx: &Context, id: TaskId) -> Result<TaskView, Problem> {
     Ok(TaskView { output_tail, ..viewer.task(&task) })
 }
 
+/// The bytes of a result: those inside the task, or a file of the store.
 pub(super) async fn result(
     State(cx): State<Context>,
     Named(selector): Named,
-) -> Result<impl IntoResponse, Problem> {
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let id = select::task(&cx.manager, &selector).await?;
     let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
-    let output: Bytes = match &task.end {
-        Some(TaskEnd::Succeeded(result)) => {
-            cx.manager.handed_out(vec![id]);
-            let output = result.bytes().cloned();
-            output.map_err(|error| {
-                Problem::new(StatusCode::CONFLICT, ErrorCode::NoResult, error.to_string()).about(id)
-            })?
+    let Some(TaskEnd::Succeeded(result)) = &task.end else { return Err(no_result(&task)) };
+    cx.manager.handed_out(vec![id]);
+    match &result.output {
+        Payload::Inline(bytes) => {
+            let headers = [
+                (header::CONTENT_TYPE, "application/octet-stream"),
+                // A worker chooses the bytes of a result, so no client may take them for a web page.
+                (HeaderName::from_static("x-content-type-options"), "nosniff"),
+            ];
+            Ok((headers, bytes.clone()).into_response())
         }
+        Payload::Blob(blob) => match blob.form {
+            BlobForm::File { .. } => {
+                let sent = blobs::send(&cx, &blob.hash, blob.size, &method, &headers).await;
+                sent.map_err(|problem| problem.about(id))
+            }
+            BlobForm::Folder => {
+                let detail = format!("the result of task {} is a folder", id.short());
+                Err(Problem::new(StatusCode::CONFLICT, ErrorCode::IsFolder, detail)
+                    .with_hint(format!("meshwork task result {} --out PATH", id.short()))
+                    .about(id))
+            }
+        },
+    }
+}
+
+/// Why a task has no result, or none yet.
+fn no_result(task: &meshwork_core::engine::view::TaskView) -> Problem {
+    let short = task.id.short();
+    let (code, detail, hint) = match &task.end {
         Some(end) => {
             let (code, why) =
                 view::error(end).map_or_else(Default::default, |error| (error.code, error.message));
-            let detail = format!("task {} has no result: {code}: {why}", id.short());
-            return Err(Problem::new(StatusCode::CONFLICT, ErrorCode::NoResult, detail)
-                .with_hint(format!("meshwork task show {}", id.short()))
-                .about(id));
+            let detail = format!("task {short} has no result: {code}: {why}");
+            (ErrorCode::NoResult, detail, format!("meshwork task show {short}"))
         }
         None => {
-            let detail = format!("task {} is {}", id.short(), task.state);
-            return Err(Problem::new(StatusCode::CONFLICT, ErrorCode::NotEnded, detail)
-                .with_hint(format!("meshwork wait {}", id.short()))
-                .about(id));
+            let detail = format!("task {short} is {}", task.state);
+            (ErrorCode::NotEnded, detail, format!("meshwork wait {short}"))
         }
     };
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream"),
-        // A worker chooses the bytes of a result, so no client may take them for a web page.
-        (HeaderName::from_static("x-content-type-options"), "nosniff"),
-    ];
-    Ok((headers, output))
+    Problem::new(StatusCode::CONFLICT, code, detail).with_hint(hint).about(task.id)
 }
 
 pub(super) async fn cancel(

@@ -25,6 +25,7 @@ fn task() -> TaskView {
         worker_name: None,
         took_us: None,
         output_bytes: None,
+        output_blob: None,
         output_tail: None,
         waiting: None,
         error: None,
