@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod blob;
 mod events;
 mod node;
 mod peers;
@@ -15,6 +16,7 @@ mod up;
 pub(crate) mod values;
 
 pub(crate) use self::{
+    blob::{BlobArgs, BlobVerb},
     events::EventsArgs,
     node::{AcceptArgs, DownArgs, DrainArgs},
     peers::{PeersArgs, PeersVerb, PingArgs},
@@ -60,6 +62,7 @@ RUN THINGS
   run       submit a task, wait for it, print its result
   submit    submit tasks, print an id               wait     wait for tasks
   task      list | groups | show | explain | result | retry | cancel
+  blob      add | get | list | pin | unpin | rm | gc
   drain     accept no new work, finish the rest     accept   set whose work runs here
 SEE THE NETWORK
   peers     list | show | find | dial | trust | untrust | name | block | unblock | disconnect | forget
@@ -75,8 +78,8 @@ SET UP
 OPTIONS
 {options}
 
-TASK is `last`, an id, or the unique end of an id. INPUT is @PATH (a file), - (standard input) or
-text. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 node not reachable, 4 not found, 5 denied,
+TASK is `last`, an id, or the unique end of an id. INPUT is @PATH (a file or folder), - (standard
+input) or text. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 node not reachable, 4 not found, 5 denied,
 6 no worker can run the task, 130 interrupted. `run`, and `wait` on one task or group: 0-123 as the
 task ended (2 also for wrong usage), 124 time limit, 125 failure of the command, 126 task refused,
 127 unknown handler.
@@ -135,6 +138,8 @@ pub(crate) enum Verb {
     Wait(WaitArgs),
     /// List, show, retry and cancel tasks
     Task(TaskArgs),
+    /// Add, get, list and remove files and folders
+    Blob(BlobArgs),
     /// Count words with one owner and three workers on this machine
     Demo(DemoArgs),
     /// Measure tasks per second and latency on this machine

@@ -11,15 +11,19 @@ use crate::{
 };
 
 mod away;
+mod blob;
 mod cancel;
 mod completions;
 mod events;
 mod family;
+mod files;
 mod group;
 mod handlers;
+mod names;
 mod node;
 mod peers;
 mod ping;
+mod place;
 mod results;
 mod run;
 mod several;
@@ -51,6 +55,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::Submit(args) => submit::submit(*args, &client()?, out).await,
         Verb::Wait(args) => wait::wait(args, &client()?, out).await,
         Verb::Task(TaskArgs { verb }) => task::task(verb, &client()?, out).await,
+        Verb::Blob(args) => blob::blob(args.verb, &client()?, out).await,
         Verb::Demo(args) => demo::demo(args, out).await,
         Verb::Bench(args) => bench::run(args, out).await,
         Verb::BenchRole(args) => bench::run_role(args).await,

@@ -72,7 +72,13 @@ const ALONE: [(u8, &[ErrorCode]); 4] = [
     (UNREACHABLE, &[ErrorCode::Unreachable]),
     (
         NOT_FOUND,
-        &[ErrorCode::NotFound, ErrorCode::Forgotten, ErrorCode::PeerNotFound, ErrorCode::Ambiguous],
+        &[
+            ErrorCode::NotFound,
+            ErrorCode::Forgotten,
+            ErrorCode::PeerNotFound,
+            ErrorCode::Ambiguous,
+            ErrorCode::BlobMissing,
+        ],
     ),
     (
         DENIED,
@@ -91,6 +97,11 @@ const ALONE: [(u8, &[ErrorCode]); 4] = [
             ErrorCode::TooLarge,
             ErrorCode::UnknownFamily,
             ErrorCode::BadConfig,
+            ErrorCode::InputUnreadable,
+            ErrorCode::UnsupportedFile,
+            ErrorCode::UnsupportedLink,
+            ErrorCode::UnsupportedName,
+            ErrorCode::TargetExists,
         ],
     ),
 ];
@@ -107,6 +118,7 @@ const BESIDE_TASK: [(u8, &[ErrorCode]); 2] = [
             ErrorCode::WrongNetwork,
             ErrorCode::QueueFull,
             ErrorCode::DiskFull,
+            ErrorCode::NoSpace,
             ErrorCode::Busy,
             ErrorCode::Recovering,
             ErrorCode::ShuttingDown,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use meshwork_api::{BindError, ClientError, ErrorCode};
+use meshwork_api::{BindError, ClientError, ErrorCode, TransferError};
 use meshwork_node::{BuildError, HomeError, InternalError, JournalError, NetworkError};
 
 use crate::{exit, output::format};
@@ -92,6 +92,10 @@ impl Failure {
             Ok(error) => return Self::of_client(&error),
             Err(error) => error,
         };
+        let error = match error.downcast::<TransferError>() {
+            Ok(error) => return Self::of_transfer(&error),
+            Err(error) => error,
+        };
         let error = match error.downcast::<NetworkError>() {
             Ok(error) => return Self::of_node(&error),
             Err(error) => error,
@@ -124,6 +128,29 @@ impl Failure {
             },
             ClientError::Broken { source, .. } => failure.because(innermost(source)),
             ClientError::Protocol { .. } | _ => failure,
+        }
+    }
+
+    fn of_transfer(error: &TransferError) -> Self {
+        if let TransferError::Request(error) = error {
+            return Self::of_client(error);
+        }
+        let code = error.code();
+        let failure = Self::new(exit::of_code(&code), code, error.to_string());
+        match error {
+            TransferError::File { source, .. } | TransferError::Source(source) => {
+                let failure = failure.because(source);
+                if failure.code == ErrorCode::TargetExists {
+                    return failure.with_hint("choose another name, or remove it first");
+                }
+                failure
+            }
+            // Their texts say what to do.
+            TransferError::Request(_)
+            | TransferError::Plan(_)
+            | TransferError::Pack(_)
+            | TransferError::Unpack(_)
+            | _ => failure,
         }
     }
 

@@ -62,3 +62,7 @@ pub(crate) const DEMO_FILES: usize = 100_000;
 pub(crate) const DEMO_DEPTH: usize = 64;
 /// Bytes of the line in which a demo's worker reports its address.
 pub(crate) const DEMO_HELLO: u64 = 4_096;
+/// Files that are sent or saved at the same time: a disk and a node gain little from more.
+pub(crate) const TRANSFERS: usize = 4;
+/// Groups whose file names are kept: a hundred files of names with 30 bytes take 3 KiB each.
+pub(crate) const NAMES_KEPT: usize = 1_000;

@@ -19,7 +19,7 @@ mod table;
 mod tests;
 
 pub(crate) use self::{
-    progress::{bar, show_progress},
+    progress::{bar, byte_bar, show_progress},
     table::Table,
 };
 

@@ -55,6 +55,22 @@ impl Blobs {
         draft.persist_noclobber(path).map(drop).map_err(|error| at(error.error))
     }
 
+    /// Writes the bytes of a file's blob to an open file, such as standard output. `progress` is
+    /// called with the bytes written since the last call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::save`].
+    pub async fn copy(
+        &self,
+        blob: &BlobRef,
+        file: File,
+        progress: impl Fn(u64),
+    ) -> Result<(), TransferError> {
+        let target = Target { file, path: PathBuf::from("the output") };
+        self.fetch(blob.hash, blob.size, target, &progress).await
+    }
+
     /// Writes all bytes of a blob to a file.
     pub(super) async fn fetch(
         &self,

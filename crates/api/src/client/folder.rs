@@ -27,7 +27,7 @@ impl Blobs {
     ) -> Result<BlobRef, TransferError> {
         let path = path.to_owned();
         let plan = blocking(move || Plan::of(&path)).await??;
-        self.add_planned(plan, &progress).await
+        self.add_planned(plan, progress).await
     }
 
     /// Adds a folder whose entries are known already.
@@ -38,7 +38,7 @@ impl Blobs {
     pub async fn add_planned(
         &self,
         plan: Plan,
-        progress: &impl Fn(u64),
+        progress: impl Fn(u64),
     ) -> Result<BlobRef, TransferError> {
         self.require_space(plan.bytes()).await?;
         let mut pack = blocking(move || Pack::new(plan)).await??;
@@ -51,7 +51,7 @@ impl Blobs {
             (pack, step) = stepped.await?;
             match step? {
                 PackStep::File(file) => {
-                    let (file, blob) = self.send_member(file, progress).await?;
+                    let (file, blob) = self.send_member(file, &progress).await?;
                     let given = blocking(move || {
                         let given = pack.give(file, blob.hash);
                         (pack, given)

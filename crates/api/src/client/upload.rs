@@ -136,7 +136,7 @@ impl Blobs {
     }
 
     /// Adds bytes that are in memory.
-    pub(super) async fn add_bytes(
+    pub(crate) async fn add_bytes(
         &self,
         content: BlobContent,
         bytes: Bytes,

@@ -1,6 +1,6 @@
 //! `run`, `submit`, `wait`, `task`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use meshwork_api::{GroupState, TaskState};
@@ -10,22 +10,27 @@ use super::values::{self, Array};
 
 /// Run one task.
 ///
-/// INPUT is @PATH (the bytes of a file), - (standard input) or text; several words are joined by
-/// spaces. A task has one input; standard input is read only for -.
+/// INPUT is @PATH (a file or a folder), - (standard input) or text; several words are joined by
+/// spaces. Files, folders and standard input may have any size. A task has one input; standard input
+/// is read only for -.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
   meshwork run text/upper hello
   meshwork run text/word-count @book.txt --on bee
   cat book.txt | meshwork run text/top-words - --param n=20
+  meshwork run text/upper @book.txt --out results
   meshwork submit text/hash @disk.img --retries 5 --time 30s")]
 pub(crate) struct RunArgs {
     /// Handler to run, such as text/word-count
-    #[arg(value_parser = values::name)]
-    pub(crate) handler: String,
-    /// Input: @PATH (a file), - (standard input) or text
+    #[arg(value_parser = values::word())]
+    pub(crate) handler: OsString,
+    /// Input: @PATH (a file or folder), - (standard input) or text
     #[arg(value_name = "INPUT")]
-    pub(crate) input: Vec<String>,
+    pub(crate) input: Vec<OsString>,
+    /// Put results into this folder, named after their inputs. Existing files are never replaced
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Run the task there: a peer id, a name, the unique start of a name, or `any` [default: any,
     /// which is this node or a peer that it trusts]
     #[arg(long, value_name = "PEER", value_parser = values::name)]
@@ -80,7 +85,7 @@ pub(crate) struct RunArgs {
 
 /// Submit one task, or a group of tasks that differ only in their inputs.
 ///
-/// A group is submitted by --each-line, --array or --from-json. Its id is printed as soon as its
+/// A group is submitted by --each-file, --each-line, --array or --from-json. Its id is printed as soon as its
 /// first tasks are accepted; `wait`, `task list --group` and `task explain`, `result`, `retry` and
 /// `cancel` accept it. If only a part of a group was submitted, the same command with the same
 /// --key submits the rest. Otherwise the group ends ten minutes after its latest tasks were
@@ -89,6 +94,7 @@ pub(crate) struct RunArgs {
 #[command(after_long_help = "\
 Examples:
   meshwork submit text/hash @disk.img --retries 5 --time 30s
+  meshwork submit --each-file 'books/*.txt' text/word-count && meshwork wait last --out counts
   meshwork submit --each-line urls.txt text/upper --max-fails 5
   meshwork submit --array 1-1000 text/reverse
   meshwork submit --array 0-90:10 text/upper 'page {index}' --key nightly
@@ -98,6 +104,10 @@ pub(crate) struct SubmitArgs {
     /// The options that all tasks share.
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    /// Submit one task per file: submit --each-file PATH… HANDLER. A path is a file, a folder (all
+    /// files in it, except for links), or a quoted pattern such as 'src/**/*.c'
+    #[arg(long, group = "members")]
+    pub(crate) each_file: bool,
     /// Submit one task per line of this file (- is standard input). The line is the input; empty
     /// lines count
     #[arg(long, value_name = "FILE", group = "members")]
@@ -135,6 +145,10 @@ pub(crate) struct WaitArgs {
     /// on standard error. With --json, print one object per task
     #[arg(long)]
     pub(crate) results: bool,
+    /// Put the results into this folder: of a group, one file for each task, named after its input
+    /// file, or by its number from 1 on. Existing files are never replaced
+    #[arg(long, value_name = "DIR", conflicts_with = "results")]
+    pub(crate) out: Option<PathBuf>,
     /// Exit with 0 whether or not the tasks succeed
     #[arg(long)]
     pub(crate) ok_if_failed: bool,
@@ -145,8 +159,8 @@ pub(crate) struct WaitArgs {
 
 impl WaitArgs {
     /// Waits for one group, without a time limit.
-    pub(crate) fn of_group(id: String) -> Self {
-        Self { tasks: vec![id], results: false, ok_if_failed: false, timeout: None }
+    pub(crate) fn of_group(id: String, out: Option<PathBuf>) -> Self {
+        Self { tasks: vec![id], results: false, out, ok_if_failed: false, timeout: None }
     }
 
     /// Whether exactly one task or group is named.
@@ -226,6 +240,9 @@ pub(crate) enum TaskVerb {
         /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
+        /// Put the result into this folder instead, or each result of a group; as for `wait`
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Submit an unsuccessful task again. For a group, submit its failed, expired and cancelled
     /// tasks as a new group

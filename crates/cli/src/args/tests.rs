@@ -66,6 +66,7 @@ fn help_lists_exactly_the_visible_verbs() {
     let verbs = [
         "accept",
         "bench",
+        "blob",
         "completions",
         "demo",
         "down",

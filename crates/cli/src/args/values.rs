@@ -1,7 +1,8 @@
 //! Parsers of flag values. Each error says what a valid value looks like.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use meshwork_api::{GroupState, RangeSpec, TaskState};
 use meshwork_core::{
     Accept, AcceptPolicy, Durability, PeerId,
@@ -25,6 +26,14 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
         return Err("must not be empty; check that the shell variable is set".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// A word of any bytes, such as a path. Never empty.
+pub(crate) fn word() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|word| match word.to_str().map(name) {
+        Some(Err(why)) => Err(why),
+        Some(Ok(_)) | None => Ok(word),
+    })
 }
 
 /// A state of a task. The node refuses unknown words.

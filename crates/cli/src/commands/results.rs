@@ -8,13 +8,14 @@ use std::fmt;
 
 use bytes::Bytes;
 use indicatif::ProgressBar;
-use meshwork_api::{Client, ErrorView, MemberResult, MemberState, Payload, TaskView};
+use meshwork_api::{Client, ClientError, ErrorView, MemberResult, MemberState, Payload, TaskView};
+use meshwork_core::{BlobForm, BlobRef};
 use serde::Serialize;
 
-use super::{away::Away, several::Failed, story};
+use super::{away::Away, files, several::Failed, story};
 use crate::{
     failure::Failure,
-    output::{Output, format},
+    output::{Output as Printer, format},
 };
 
 #[cfg(test)]
@@ -29,19 +30,63 @@ struct TaskResult {
     output: Option<Payload>,
 }
 
+/// The result of a task that succeeded.
+#[derive(Clone, Debug)]
+pub(super) enum Output {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// A file or folder in the node's store.
+    Blob(BlobRef),
+}
+
+impl Output {
+    /// Reads the result of a task that succeeded; a file or folder stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// The request fails.
+    pub(super) async fn of(task: &TaskView, client: &Client) -> Result<Self, ClientError> {
+        match task.output_blob {
+            Some(blob) => Ok(Self::Blob(blob)),
+            None => Ok(Self::Bytes(client.result(&task.id).await?)),
+        }
+    }
+
+    fn into_payload(self) -> Payload {
+        match self {
+            Self::Bytes(bytes) => Payload::of(bytes),
+            Self::Blob(blob) => Payload::Blob(blob),
+        }
+    }
+}
+
 /// Prints the bytes of one task's result, or why it has none. On a terminal, adds a missing line
 /// feed at the end.
-pub(super) fn print(task: TaskView, output: Option<Bytes>, out: &Output) -> anyhow::Result<()> {
+pub(super) async fn print(
+    task: TaskView,
+    output: Option<Output>,
+    client: &Client,
+    out: &Printer,
+) -> anyhow::Result<()> {
     if out.json {
-        return out.value(&TaskResult { task, output: output.map(Payload::of) });
+        return out.value(&TaskResult { task, output: output.map(Output::into_payload) });
     }
-    let Some(bytes) = output else {
-        out.failure(&story::failure(&task));
-        return Ok(());
-    };
-    out.data(&bytes)?;
-    if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
-        out.data(b"\n")?;
+    match output {
+        None => out.failure(&story::failure(&task)),
+        Some(Output::Bytes(bytes)) => {
+            out.data(&bytes)?;
+            if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
+                out.data(b"\n")?;
+            }
+        }
+        Some(Output::Blob(blob)) if blob.form == BlobForm::Folder => {
+            let short = &task.short;
+            let failure = Failure::usage(format!("the result of task {short} is a folder"));
+            return Err(failure
+                .with_hint(format!("meshwork task result {short} --out DIR"))
+                .into());
+        }
+        Some(Output::Blob(blob)) => files::print(&blob, client, out).await?,
     }
     Ok(())
 }
@@ -49,7 +94,7 @@ pub(super) fn print(task: TaskView, output: Option<Bytes>, out: &Output) -> anyh
 /// Prints one line for each task.
 pub(super) struct Lines<'a> {
     client: &'a Client,
-    out: &'a Output,
+    out: &'a Printer,
     /// Lines printed so far.
     printed: u64,
     /// Results that could not be printed, of tasks that are not known to have failed.
@@ -66,7 +111,7 @@ struct Page {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(client: &'a Client, out: &'a Output) -> Self {
+    pub(super) fn new(client: &'a Client, out: &'a Printer) -> Self {
         Self { client, out, printed: 0, lost: 0, page: Page::default() }
     }
 
@@ -105,8 +150,8 @@ impl<'a> Lines<'a> {
     }
 
     /// Prints the line of a task that has ended.
-    pub(super) fn task(&mut self, task: TaskView, output: Option<Bytes>) -> anyhow::Result<()> {
-        let output = output.map(Payload::of);
+    pub(super) fn task(&mut self, task: TaskView, output: Option<Output>) -> anyhow::Result<()> {
+        let output = output.map(Output::into_payload);
         let line = line(&task.id, &task.state, &output, &task.error);
         self.add(line, &TaskResult { task, output }, false)?;
         self.flush()
@@ -181,7 +226,8 @@ fn line(
         (Some(Payload::Base64(bytes)), _) => std::str::from_utf8(bytes).map_err(|_| "is not UTF-8"),
         (Some(Payload::Blob(blob)), _) => {
             let (size, form) = (format::size(blob.size), blob.form.as_str());
-            let why = format!("the result of task {short} is a {form} of {size}");
+            let way = format!("meshwork task result {short} --out DIR");
+            let why = format!("the result of task {short} is a {form} of {size}: {way}");
             return Err(NoLine { why, has_result: true });
         }
         (None, Some(error)) => {

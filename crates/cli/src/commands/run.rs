@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use meshwork_api::{Client, ClientError, ErrorCode, TaskSpec, TaskView};
+use meshwork_api::{Client, ClientError, ErrorCode, TaskView};
 use tokio::time::Instant;
 
-use super::{away::Waited, family, results, spec};
+use super::{
+    away::Waited,
+    family,
+    place::Place,
+    results,
+    spec::{self, Prepared},
+};
 use crate::{
     args::RunArgs,
     exit, limits,
@@ -17,7 +23,11 @@ use crate::{
 /// Submits a task, prints where it runs and its result, and returns its exit code. After Ctrl-C the
 /// task goes on.
 pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let spec = spec::of(args)?;
+    let place = args.out.as_ref().map(|dir| Place::of(dir.clone(), &args.input));
+    if let Some(place) = &place {
+        place.require_free()?;
+    }
+    let prepared = spec::of(args)?;
     let mut signals = Signals::take()?;
     let mut reporter = Reporter {
         out,
@@ -27,7 +37,7 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
         since: Instant::now(),
     };
     let ended = tokio::select! {
-        ended = to_the_end(&spec, client, &mut reporter) => Some(ended),
+        ended = to_the_end(prepared, client, &mut reporter) => Some(ended),
         () = signals.next() => None,
     };
     reporter.bar.finish_and_clear();
@@ -41,26 +51,33 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
         }
         return Ok(exit::INTERRUPTED);
     };
+    let (code, short) = (exit::of_task(&task), task.short.clone());
+    let kept = format!("task {short} has ended, and its result is kept");
+    if let Some(place) = place {
+        let saved = place.save(task, client, out).await;
+        let way = format!("meshwork task result {short} --out DIR");
+        return saved.map(|()| code).map_err(|error| unprinted(error, &kept, way));
+    }
     let output = match &task.error {
-        None => Some(client.result(&task.id).await.map_err(|error| failure(error, &task, client))?),
+        None => {
+            let output = results::Output::of(&task, client).await;
+            Some(output.map_err(|error| failure(error, &task, client))?)
+        }
         Some(_) => None,
     };
-    let code = exit::of_task(&task);
-    let short = task.short.clone();
-    results::print(task, output, out).map_err(|error| {
-        let kept = format!("task {short} has ended, and its result is kept");
-        unprinted(error, &kept, format!("meshwork task result {short}"))
-    })?;
+    let printed = results::print(task, output, client, out).await;
+    printed.map_err(|error| unprinted(error, &kept, format!("meshwork task result {short}")))?;
     Ok(code)
 }
 
 async fn to_the_end(
-    spec: &TaskSpec,
+    prepared: Prepared,
     client: &Client,
     reporter: &mut Reporter<'_>,
 ) -> anyhow::Result<TaskView> {
+    let spec = prepared.send(client, reporter.out).await?;
     // The request does not wait, so that the task's id is known if the user interrupts.
-    let mut task = client.submit(spec, Duration::ZERO).await?;
+    let mut task = client.submit(&spec, Duration::ZERO).await?;
     reporter.accepted = Some(task.short.clone());
     family::warn_of_task(&task, client, reporter.out).await;
     let mut wait = limits::FIRST_WAIT;

@@ -2,26 +2,77 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
 };
 
-use meshwork_api::{Payload, TaskSpec};
-use meshwork_core::{Requirements, RetryPolicy, TaskLimits, limits::INLINE_BYTES};
+use meshwork_api::{Client, ErrorCode, Payload, TaskSpec, TransferError};
+use meshwork_core::{HandlerName, Requirements, RetryPolicy, TaskLimits, limits::INLINE_BYTES};
 
-use crate::{args::RunArgs, failure::Failure, output::format};
+use super::files::{self, Source};
+use crate::{
+    args::RunArgs,
+    exit,
+    failure::Failure,
+    output::{Output, format},
+};
 
 #[cfg(test)]
 mod tests;
 
-/// The task that the arguments describe.
+/// A task that is ready to be submitted, except for a large input.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) task: TaskSpec,
+    /// The input, if it does not fit into the task. Nothing of it was sent.
+    large: Option<Source>,
+}
+
+impl Prepared {
+    /// Sends a large input to the node, and returns the task.
+    ///
+    /// # Errors
+    ///
+    /// No node has the handler, the node has no space, or the input changed or cannot be read.
+    pub(super) async fn send(self, client: &Client, out: &Output) -> anyhow::Result<TaskSpec> {
+        let Self { mut task, large } = self;
+        if let Some(source) = large {
+            require_handler(&task.handler, client).await?;
+            task.input = Some(Payload::Blob(source.send_shown(client, out).await?));
+        }
+        Ok(task)
+    }
+}
+
+/// Checks that a node has the handler, before the bytes of an input travel in vain.
 ///
 /// # Errors
 ///
-/// An input cannot be read or is larger than a task may carry, or two arguments contradict each
-/// other.
-pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
-    let input = input(&args.input, &mut io::stdin())?;
+/// The name is malformed, or no node that this one knows has the handler.
+pub(super) async fn require_handler(handler: &str, client: &Client) -> anyhow::Result<()> {
+    let name: HandlerName = handler.parse().map_err(|error| {
+        Failure::usage(format!("HANDLER: {error}")).with_hint("meshwork handlers")
+    })?;
+    let known = client.handlers().await?.items;
+    if known.iter().any(|known| known.name == name.as_str()) {
+        return Ok(());
+    }
+    let message = format!("no node here has the handler {name}, so nothing was sent");
+    let failure = Failure::new(exit::NOT_FOUND, ErrorCode::UnknownHandler, message);
+    Err(failure.with_hint("meshwork handlers").into())
+}
+
+/// The task that the arguments describe. The input is checked, and read as far as it fits into the
+/// task.
+///
+/// # Errors
+///
+/// An input cannot be read or sent, or two arguments contradict each other.
+pub(super) fn of(args: RunArgs) -> Result<Prepared, Failure> {
+    let Input { payload: input, large } = input(&args.input, files::stdin)?;
     let usual = TaskLimits::default();
     let limits = TaskLimits {
         queue: args.queue_timeout.or(usual.queue),
@@ -41,8 +92,8 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
         );
     }
     let retry = RetryPolicy::default();
-    Ok(TaskSpec {
-        handler: args.handler,
+    let task = TaskSpec {
+        handler: handler(&args.handler)?,
         input,
         params: by_name("--param", args.param)?,
         targets: targets(args.on)?,
@@ -64,40 +115,109 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
         },
         idempotency_key: args.key,
         durability: args.durability,
+    };
+    Ok(Prepared { task, large })
+}
+
+/// The handler's name as text.
+pub(super) fn handler(name: &OsStr) -> Result<String, Failure> {
+    name.to_str().map(str::to_owned).ok_or_else(|| {
+        Failure::usage(format!("HANDLER: {} is not UTF-8", name.to_string_lossy()))
+            .with_hint("meshwork handlers")
     })
 }
 
 /// The value of `--on` that leaves the choice to placement.
 const ANY: &str = "any";
 
-/// The bytes of INPUT: words joined by spaces, or the unchanged bytes of one file or standard input.
-fn input(parts: &[String], stdin: &mut impl Read) -> Result<Option<Payload>, Failure> {
-    let mut bytes = Vec::new();
+/// The input of a task: inside it, or too large for that.
+#[derive(Debug, Default)]
+struct Input {
+    payload: Option<Payload>,
+    large: Option<Source>,
+}
+
+impl Input {
+    fn inline(bytes: Vec<u8>) -> Self {
+        Self { payload: Some(Payload::of(bytes)), large: None }
+    }
+
+    fn large(source: Source) -> Self {
+        Self { payload: None, large: Some(source) }
+    }
+}
+
+/// INPUT: words joined by spaces, or one file, folder or stream.
+fn input(
+    parts: &[OsString],
+    stdin: impl FnOnce() -> Result<File, Failure>,
+) -> Result<Input, Failure> {
     match parts {
-        [] => return Ok(None),
-        [one] if one == "-" => append(&mut bytes, "standard input", stdin)?,
-        [one] if let Some(path) = one.strip_prefix('@') => {
-            let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
-            append(&mut bytes, path, &mut file)?;
-        }
+        [] => Ok(Input::default()),
+        [one] if one == "-" => stream("standard input", stdin()?),
+        [one] if let Some(path) = path(one) => of_path(path),
         words => {
-            if let Some(source) = words.iter().find(|word| *word == "-" || word.starts_with('@')) {
-                return Err(several(words, source));
+            let is_source = |word: &&OsString| *word == "-" || path(word).is_some();
+            if let Some(source) = words.iter().find(is_source) {
+                return Err(several(words, &source.to_string_lossy()));
             }
-            append(&mut bytes, "the text", &mut words.join(" ").as_bytes())?;
+            let words: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
+            let text = words.ok_or_else(|| {
+                Failure::usage("INPUT: the text is not UTF-8")
+                    .with_hint("send other bytes as a file (@PATH) or by standard input (-)")
+            })?;
+            let text = text.join(" ").into_bytes();
+            if text.len() > INLINE_BYTES {
+                return Ok(Input::large(Source::Stream { start: text, rest: None }));
+            }
+            Ok(Input::inline(text))
         }
     }
-    Ok(Some(Payload::of(bytes)))
+}
+
+/// The path in @PATH.
+pub(super) fn path(word: &OsStr) -> Option<&Path> {
+    word.as_bytes().strip_prefix(b"@").map(|path| Path::new(OsStr::from_bytes(path)))
+}
+
+fn of_path(path: &Path) -> Result<Input, Failure> {
+    let shown = path.to_string_lossy();
+    let facts = path.metadata().map_err(|error| unreadable(&shown, &error))?;
+    if !facts.is_file() && !facts.is_dir() {
+        let file = File::open(path).map_err(|error| unreadable(&shown, &error))?;
+        return stream(&shown, file);
+    }
+    let failed = |error: TransferError| Failure::of(error.into());
+    if facts.is_file()
+        && let Some(bytes) = files::read_small(path).map_err(failed)?
+    {
+        return Ok(Input::inline(bytes));
+    }
+    Ok(Input::large(Source::open(path).map_err(failed)?))
+}
+
+/// The bytes of a stream, if they fit into a task.
+fn stream(what: &str, mut file: File) -> Result<Input, Failure> {
+    let most = u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut start = Vec::new();
+    let read = (&mut file).take(most).read_to_end(&mut start);
+    read.map_err(|error| unreadable(what, &error))?;
+    if start.len() > INLINE_BYTES {
+        return Ok(Input::large(Source::Stream { start, rest: Some(file) }));
+    }
+    Ok(Input::inline(start))
 }
 
 /// The failure for a file or standard input beside other INPUTs: joining them into the input of one
 /// task is seldom what the user wants.
-fn several(parts: &[String], source: &str) -> Failure {
-    let files: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix('@')).collect();
+fn several(parts: &[OsString], source: &str) -> Failure {
+    let files = parts.iter().filter_map(|part| path(part));
+    let files: Vec<String> = files.map(|file| format::shell(&file.to_string_lossy())).collect();
     let message = format!("INPUT: {source} is one of {} inputs; a task has one", parts.len());
     Failure::usage(message).with_hint(if files.len() == parts.len() {
         format!(
-            "run one command for each file, or join the files: cat {} | meshwork run HANDLER -",
+            "meshwork submit --each-file {0} HANDLER, or join the files: cat {0} | meshwork run \
+             HANDLER -",
             files.join(" ")
         )
     } else {
@@ -135,24 +255,12 @@ fn targets(on: Vec<String>) -> Result<Vec<String>, Failure> {
     Ok(on.into_iter().filter(|peer| peer != ANY).collect())
 }
 
-/// Appends `from` to `bytes`; reads at most one byte more than a task may carry.
-fn append(bytes: &mut Vec<u8>, what: &str, from: &mut impl Read) -> Result<(), Failure> {
-    let room = INLINE_BYTES.saturating_sub(bytes.len());
-    let most = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
-    let read = from.take(most).read_to_end(bytes).map_err(|error| unreadable(what, &error))?;
-    if read > room {
-        let limit = format::size(u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX));
-        return Err(Failure::usage(format!("the input is larger than {limit} ({what})"))
-            .with_hint("split it into smaller tasks"));
-    }
-    Ok(())
-}
-
 fn unreadable(what: &str, error: &io::Error) -> Failure {
     let failure = Failure::usage(format!("INPUT: cannot read {what}")).because(error);
     if error.kind() == io::ErrorKind::NotFound {
-        return failure
-            .with_hint("@PATH names a file; send a text that begins with @ by standard input (-)");
+        return failure.with_hint(
+            "@PATH names a file or folder; send a text that begins with @ by standard input (-)",
+        );
     }
     failure
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use meshwork_api::{
-    Client, ClientError, ConnectionCounts, ErrorCode, HealthView, KeyCopySign, KeyCopyView,
-    NodeState, NodeView, PeerState, PeerView, WaitsView,
+    BlobSpaceView, Client, ClientError, ConnectionCounts, ErrorCode, HealthView, KeyCopySign,
+    KeyCopyView, NodeState, NodeView, PeerState, PeerView, WaitsView,
 };
 use meshwork_node::{COPIED_KEY_ADVICE, config::MAX_PEERS};
 use serde::Serialize;
@@ -122,10 +122,11 @@ fn waits(waits: &WaitsView) -> String {
 
 fn head(node: &NodeView) -> String {
     let tasks = &node.tasks;
+    let files = node.blobs.as_ref().map(space).unwrap_or_default();
     format!(
         "{}  {}  up {}  v{}  network {}\n\
          tasks  {} running  {} queued  {} done  {} failed  {} cancelled  {} expired\n\
-         work   running here {}, finished here {}\n",
+         work   running here {}, finished here {}\n{files}",
         format::printable(&node.name),
         format::short_peer(&node.peer_id),
         format::span(Duration::from_millis(node.uptime_ms)),
@@ -140,6 +141,16 @@ fn head(node: &NodeView) -> String {
         format::count(tasks.held),
         format::count(tasks.executed),
     )
+}
+
+/// The space for files and folders.
+fn space(blobs: &BlobSpaceView) -> String {
+    let BlobSpaceView { budget_bytes, used_bytes, reserved_bytes, .. } = *blobs;
+    let mut line = format!("files  {} of {}", format::size(used_bytes), format::size(budget_bytes));
+    if reserved_bytes > 0 {
+        line.push_str(&format!(", {} arriving", format::size(reserved_bytes)));
+    }
+    line + "\n"
 }
 
 /// Lines about things that the user should look at.
@@ -161,6 +172,16 @@ fn attention(status: &Status) -> Vec<String> {
     let copied = status.node.as_ref().and_then(|node| node.key_copied.as_ref());
     lines.extend(copied.map(|copied| own_key_copied(copied, &status.peers)));
     lines.extend(status.node.as_ref().and_then(|node| unread_due(node.tasks.unread_due)));
+    let lost =
+        status.node.as_ref().and_then(|node| node.blobs.as_ref()).map_or(0, |blobs| blobs.lost);
+    if lost > 0 {
+        let blobs = if lost == 1 {
+            "1 file that a task needs is".to_owned()
+        } else {
+            format!("{} files that tasks need are", format::count(lost))
+        };
+        lines.push(format!("{blobs} lost from the store: add the input again, or retry the task"));
+    }
     lines.extend(status.waiting.iter().map(waits));
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);

@@ -1,15 +1,16 @@
 //! `submit`: one task, or a group whose members are sent in as few requests as possible.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use meshwork_api::{BatchSpec, Client, ClientError, ErrorCode, GroupView, TaskSpec};
 use meshwork_core::GroupId;
 
 use self::{
     chunks::{Chunk, Chunks},
+    each_file::Files,
     source::Source,
 };
-use super::{family, run, spec, wait};
+use super::{family, names, run, spec, wait};
 use crate::{
     args::{SubmitArgs, WaitArgs},
     exit,
@@ -21,18 +22,31 @@ use crate::{
 
 mod chunks;
 mod differs;
+mod each_file;
 mod source;
 
 /// Submits a task or group and prints its id.
-pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    if args.each_line.is_some() || args.array.is_some() || args.from_json.is_some() {
-        let (wait, handler) = (args.wait, args.run.handler.clone());
-        let group = submit_group(args, client, out).await?;
+pub(super) async fn submit(
+    mut args: SubmitArgs,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
+    if args.run.out.is_some() && !args.wait {
+        let hint = "meshwork wait TASK --out DIR, once the tasks are submitted";
+        return Err(Failure::usage("--out needs --wait").with_hint(hint).into());
+    }
+    if args.each_file
+        || args.each_line.is_some()
+        || args.array.is_some()
+        || args.from_json.is_some()
+    {
+        let (wait, dir) = (args.wait, args.run.out.take());
+        let (group, handler) = submit_group(args, client, out).await?;
         if group.queued > 0 {
             family::warn(&handler, &group.short, client, out).await;
         }
         if wait {
-            return wait::wait(WaitArgs::of_group(group.id), client, out).await;
+            return wait::wait(WaitArgs::of_group(group.id, dir), client, out).await;
         }
         if out.json {
             out.value(&group).map_err(|error| unprinted_group(error, &group))?;
@@ -44,7 +58,8 @@ pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> a
     if args.wait {
         return run::run(args.run, client, out).await;
     }
-    let task = client.submit(&spec::of(args.run)?, Duration::ZERO).await?;
+    let task = spec::of(args.run)?.send(client, out).await?;
+    let task = client.submit(&task, Duration::ZERO).await?;
     let printed = if out.json { out.value(&task) } else { out.line(&task.id).map_err(Into::into) };
     printed.map_err(|error| {
         let (id, short) = (&task.id, &task.short);
@@ -54,13 +69,13 @@ pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> a
     Ok(exit::DONE)
 }
 
-/// Submits a group and prints its id, unless the output is JSON.
+/// Submits a group and prints its id, unless the output is JSON. Also returns the handler.
 async fn submit_group(
-    args: SubmitArgs,
+    mut args: SubmitArgs,
     client: &Client,
     out: &Output,
-) -> anyhow::Result<GroupView> {
-    let source = Source::open(&args)?;
+) -> anyhow::Result<(GroupView, String)> {
+    let files = if args.each_file { Some(take_files(&mut args, out)?) } else { None };
     if args.array.is_none() && !args.run.input.is_empty() {
         return Err(Failure::usage(
             "INPUT: the tasks of this group get their inputs from the file",
@@ -68,13 +83,22 @@ async fn submit_group(
         .with_hint("omit INPUT")
         .into());
     }
+    // Read before the input of all tasks is sent.
+    let source = if files.is_none() { Some(Source::open(&args)?) } else { None };
     let noun = Noun::of(&args);
     let max_fails = args.max_fails;
-    let mut task = spec::of(args.run)?;
+    let mut task = spec::of(args.run)?.send(client, out).await?;
+    let handler = task.handler.clone();
     let key = task.idempotency_key.take();
     let has_key = key.is_some();
     let group = key.map_or_else(GroupId::new, |key| GroupId::of_key(&key));
     let mut signals = Signals::take()?;
+    let source = match (source, files) {
+        (Some(source), _) => source,
+        (None, files) => {
+            send_files(files.unwrap_or_default(), &handler, group, client, out).await?
+        }
+    };
     let mut submission =
         Submission { task, group, max_fails, noun, accepted: None, printed: Ok(()), out, client };
     let submitted = tokio::select! {
@@ -89,12 +113,47 @@ async fn submit_group(
         (Ok(()), Some(view)) => {
             let printed = submission.printed;
             printed.map_err(|error| unprinted_group(error.into(), &view))?;
-            Ok(view)
+            Ok((view, handler))
         }
         (Ok(()), None) => Err(Failure::usage("the source is empty: nothing to submit").into()),
         (Err(error), None) => Err(error),
         (Err(error), Some(view)) => Err(in_part(Failure::of(error), noun, &view, has_key).into()),
     }
+}
+
+/// Takes the files out of the arguments; the last word is the handler.
+fn take_files(args: &mut SubmitArgs, out: &Output) -> Result<Files, Failure> {
+    let hint = "meshwork submit --each-file PATH… HANDLER: the handler comes last";
+    let Some(handler) = args.run.input.pop() else {
+        return Err(Failure::usage("--each-file: no file is named").with_hint(hint));
+    };
+    let first = std::mem::replace(&mut args.run.handler, handler);
+    let words: Vec<OsString> = std::iter::once(first).chain(args.run.input.drain(..)).collect();
+    let files = Files::find(&words)?;
+    if files.skipped > 0 {
+        let skipped = format::count(files.skipped);
+        out.say(format!("{skipped} links and other entries that are no files are left out"));
+    }
+    Ok(files)
+}
+
+/// Checks all that can be checked, keeps the files' names, and begins to send the files.
+async fn send_files(
+    files: Files,
+    handler: &str,
+    group: GroupId,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<Source> {
+    let names = files.names()?;
+    if files.has_large() {
+        spec::require_handler(handler, client).await?;
+        files.require_space(client).await?;
+    }
+    if !files.is_empty() {
+        names::keep(&group.to_string(), &names, client)?;
+    }
+    Ok(Source::Sent(files.send(client, out)))
 }
 
 fn unprinted_group(error: anyhow::Error, group: &GroupView) -> anyhow::Error {
@@ -106,6 +165,7 @@ fn unprinted_group(error: anyhow::Error, group: &GroupView) -> anyhow::Error {
 /// The word for one member in the source of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Noun {
+    File,
     Line,
     Element,
     Number,
@@ -114,6 +174,7 @@ enum Noun {
 impl Noun {
     fn of(args: &SubmitArgs) -> Self {
         match (&args.each_line, &args.array) {
+            _ if args.each_file => Self::File,
             (Some(_), _) => Self::Line,
             (None, Some(_)) => Self::Number,
             (None, None) => Self::Element,
@@ -122,6 +183,7 @@ impl Noun {
 
     fn one(self) -> &'static str {
         match self {
+            Self::File => "file",
             Self::Line => "line",
             Self::Element => "element",
             Self::Number => "number",

@@ -1,9 +1,13 @@
 //! `task`.
 
+use std::path::PathBuf;
+
 use meshwork_api::{Client, RetryAnswer, TaskQuery, TaskState, TaskView, WaitCode};
 
 use super::{
-    cancel, group, results,
+    cancel, group,
+    place::{self, Place},
+    results,
     several::{self, Named},
     story,
 };
@@ -29,7 +33,7 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
         }
         TaskVerb::Show { task } => show(&task, client, out).await?,
         TaskVerb::Explain { task } => return explain(&task, client, out).await,
-        TaskVerb::Result { task } => return result(&task, client, out).await,
+        TaskVerb::Result { task, out: dir } => return result(&task, dir, client, out).await,
         TaskVerb::Retry { task, only_failed: _ } => return retry(&task, client, out).await,
         TaskVerb::Cancel { tasks, reason } => {
             return cancel::cancel(&tasks, &reason, client, out).await;
@@ -67,13 +71,24 @@ async fn explain(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })
 }
 
-async fn result(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    match Named::find(name, client).await? {
-        Named::Group(group) => group::results(*group, client, out).await,
-        Named::Task(task) => {
-            let bytes = client.result(&task.id).await?;
-            results::print(*task, Some(bytes), out)?;
+async fn result(
+    name: &str,
+    dir: Option<PathBuf>,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
+    match (Named::find(name, client).await?, dir) {
+        (Named::Group(group), None) => group::results(*group, client, out).await,
+        (Named::Group(group), Some(dir)) => place::save_group(&group, &dir, client, out).await,
+        (Named::Task(task), None) => {
+            let output = results::Output::of(&task, client).await?;
+            results::print(*task, Some(output), client, out).await?;
             Ok(exit::DONE)
+        }
+        (Named::Task(task), Some(dir)) => {
+            let code = exit::of_task(&task);
+            Place::of(dir, &[]).save(*task, client, out).await?;
+            Ok(code)
         }
     }
 }

@@ -7,6 +7,7 @@ use meshwork_api::{Client, ClientError, GroupView, Problem, TaskState, TaskView}
 use super::{
     away::{Away, Waited},
     group,
+    place::{self, Place},
     results::{self, Lines},
     several::{self, Named, Outcomes},
     story,
@@ -138,6 +139,10 @@ impl<'a> Wait<'a> {
     async fn one(&self, task: TaskView) -> anyhow::Result<u8> {
         let task = self.ended(task).await?;
         let code = if self.args.ok_if_failed { exit::DONE } else { exit::of_task(&task) };
+        if let Some(dir) = &self.args.out {
+            Place::of(dir.clone(), &[]).save(task, self.client, self.out).await?;
+            return Ok(code);
+        }
         if !self.args.results {
             print_end(&task, self.out)?;
             return Ok(code);
@@ -145,11 +150,11 @@ impl<'a> Wait<'a> {
         let output = match task.error {
             None => {
                 let mut away = self.away(std::slice::from_ref(&task));
-                Some(away.ask(async || self.client.result(&task.id).await).await?)
+                Some(away.ask(async || results::Output::of(&task, self.client).await).await?)
             }
             Some(_) => None,
         };
-        results::print(task, output, self.out)?;
+        results::print(task, output, self.client, self.out).await?;
         Ok(code)
     }
 
@@ -167,7 +172,7 @@ impl<'a> Wait<'a> {
         };
         let output = match ended.error {
             None if self.args.results => {
-                match away.ask(async || self.client.result(&ended.id).await).await {
+                match away.ask(async || results::Output::of(&ended, self.client).await).await {
                     Ok(output) => Some(output),
                     Err(error) => return self.report(id, error),
                 }
@@ -177,6 +182,12 @@ impl<'a> Wait<'a> {
         let failed = ended.error.is_some() && !self.args.ok_if_failed;
         let code = if failed { exit::FAILED } else { exit::DONE };
         self.outcomes.add(&ended, code)?;
+        if let Some(dir) = &self.args.out {
+            return match Place::of(dir.clone(), &[]).save(ended, self.client, self.out).await {
+                Ok(()) => Ok(()),
+                Err(error) => self.report(id, error),
+            };
+        }
         if !self.args.results {
             self.out.say(format!("{} {}", ended.id, ended.state));
             return Ok(());
@@ -209,6 +220,11 @@ impl<'a> Wait<'a> {
         };
         let code = if self.args.ok_if_failed { exit::DONE } else { group::code(&ended) };
         self.outcomes.add(&ended, code)?;
+        if let Some(dir) = &self.args.out {
+            // Several groups would have the same names.
+            let dir = if self.args.is_one() { dir.clone() } else { dir.join(&ended.short) };
+            self.outcomes.raise(place::save_group(&ended, &dir, self.client, self.out).await?);
+        }
         if !self.out.json || self.args.results {
             group::say_end(&ended, self.out);
         }

@@ -33,6 +33,26 @@ pub(crate) fn bar(out: &Output, total: u64, before: Duration) -> ProgressBar {
     }
 }
 
+/// A bar for `total` bytes, or for any number if that is 0; hidden unless standard error is a
+/// terminal.
+pub(crate) fn byte_bar(out: &Output, total: u64) -> ProgressBar {
+    let target =
+        if out.shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let (total, template) = match total {
+        0 => (None, "{binary_bytes}  {binary_bytes_per_sec}"),
+        total => (
+            Some(total),
+            "{bar:24} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  eta {eta}",
+        ),
+    };
+    let bar = ProgressBar::with_draw_target(total, target);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        // Without the style, indicatif draws a plain bar.
+        Err(_) => bar,
+    }
+}
+
 /// Shows the progress of one task in `bar`. Returns false, and changes nothing, if it is not known.
 pub(crate) fn show_progress(bar: &ProgressBar, task: &TaskView) -> bool {
     let Some(progress) = &task.progress else { return false };

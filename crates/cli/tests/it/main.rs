@@ -11,6 +11,7 @@
 
 mod accept;
 mod archive;
+mod blobs;
 mod broken_socket;
 mod churn;
 mod clock;

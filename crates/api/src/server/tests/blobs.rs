@@ -501,3 +501,36 @@ async fn a_file_that_changes_while_it_is_sent_is_refused() {
     assert!(server.client.blobs().list("").await.unwrap().items.is_empty());
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_node_of_an_earlier_version_is_named_as_such() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("old.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            let problem = crate::Problem::new(
+                axum::http::StatusCode::NOT_FOUND,
+                ErrorCode::NoSuchRoute,
+                "no route",
+            );
+            let body = serde_json::to_string(&problem).unwrap();
+            let head = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes()).await.unwrap();
+        }
+    });
+    let blobs = Client::new(path).blobs();
+    let blob = meshwork_core::BlobRef { hash: hash(b""), size: 9, form: BlobForm::FILE };
+    let small = blobs.add_bytes(crate::BlobContent::File, "small".into()).await.unwrap_err();
+    for error in [
+        blobs.add_reader(&b"x"[..], |_| {}).await.unwrap_err(),
+        blobs.save(&blob, &home.path().join("copy"), |_| {}).await.unwrap_err(),
+        blobs.list("").await.unwrap_err().into(),
+        blobs.collect().await.unwrap_err().into(),
+        small.into(),
+    ] {
+        assert_eq!(error.code(), ErrorCode::Unsupported);
+        assert!(error.to_string().contains("earlier version"), "{error}");
+    }
+}

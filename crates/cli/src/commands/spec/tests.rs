@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{Seek as _, Write};
 
 use bytes::Bytes;
 use clap::Parser;
@@ -9,12 +9,19 @@ use crate::args::{Cli, Verb};
 fn spec(line: &str) -> TaskSpec {
     let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
     let Verb::Run(args) = verb else { panic!("{line}") };
-    of(*args).unwrap()
+    of(*args).unwrap().task
+}
+
+fn read(parts: &[&str], stdin: &[u8]) -> Result<Input, Failure> {
+    let parts: Vec<OsString> = parts.iter().map(OsString::from).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(stdin).unwrap();
+    file.rewind().unwrap();
+    input(&parts, || Ok(file))
 }
 
 fn bytes(parts: &[&str], stdin: &[u8]) -> Result<Option<Bytes>, Failure> {
-    let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
-    input(&parts, &mut &*stdin).map(|payload| payload.and_then(Payload::into_bytes))
+    Ok(read(parts, stdin)?.payload.and_then(Payload::into_bytes))
 }
 
 #[test]
@@ -65,13 +72,37 @@ fn unreadable_input_is_named() {
 }
 
 #[test]
-fn too_large_input_is_refused_without_reading_all_of_it() {
+fn what_does_not_fit_into_a_task_is_not_read_to_its_end() {
     let full = vec![b'x'; INLINE_BYTES];
     assert_eq!(bytes(&["-"], &full).unwrap().unwrap().len(), INLINE_BYTES);
-    let parts = ["-".to_owned()];
-    let mut endless = io::repeat(b'x');
-    let failure = input(&parts, &mut endless).unwrap_err();
-    assert!(failure.message.contains("1.0 MiB"), "{failure}");
+    let endless = || Ok(File::open("/dev/zero").unwrap());
+    let large = input(&["-".into()], endless).unwrap().large;
+    let Some(Source::Stream { start, rest: Some(_) }) = large else { panic!("{large:?}") };
+    assert_eq!(start.len(), INLINE_BYTES + 1);
+    // A device is a stream as well.
+    let large = read(&["@/dev/zero"], b"").unwrap().large;
+    assert!(matches!(large, Some(Source::Stream { .. })), "{large:?}");
+    let words = "x".repeat(INLINE_BYTES);
+    assert!(read(&[&words, "x"], b"").unwrap().large.is_some());
+}
+
+#[test]
+fn large_files_programs_and_folders_are_sent_beside_the_task() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| format!("@{}", dir.path().join(name).display());
+    std::fs::write(dir.path().join("small"), "s").unwrap();
+    std::fs::write(dir.path().join("large"), vec![0; INLINE_BYTES + 1]).unwrap();
+    assert!(read(&[&at("small")], b"").unwrap().large.is_none());
+    let large = read(&[&at("large")], b"").unwrap().large.unwrap();
+    assert_eq!(large.bytes(), INLINE_BYTES as u64 + 1);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(dir.path().join("small"), executable).unwrap();
+    assert!(read(&[&at("small")], b"").unwrap().large.is_some());
+    let folder = read(&[&at("")], b"").unwrap().large;
+    assert!(matches!(folder, Some(Source::Folder(_))), "{folder:?}");
+    std::os::unix::fs::symlink("/etc", dir.path().join("outside")).unwrap();
+    let refused = read(&[&at("")], b"").unwrap_err();
+    assert_eq!(refused.code, ErrorCode::UnsupportedLink);
 }
 
 #[test]

@@ -46,6 +46,9 @@ impl Chunks {
             Source::Ranges(ranges) => {
                 return Ok(Self::Ranges { ranges: ranges.into(), place: 0, first: 0, most });
             }
+            Source::Sent(items) => {
+                return Ok(Self::Items(Read { items, held: None, first: 0, unended: None, most }));
+            }
             Source::Items(items) => items,
         };
         let (sender, read) = mpsc::channel(limits::READ_AHEAD);

@@ -10,6 +10,7 @@ use std::{
 
 use meshwork_api::{MemberSpec, Payload, RangeSpec};
 use meshwork_core::limits::INLINE_BYTES;
+use tokio::sync::mpsc;
 
 use crate::{
     args::{Array, SubmitArgs},
@@ -30,6 +31,8 @@ pub(super) enum Source {
     Ranges(Vec<RangeSpec>),
     /// Members from a file or standard input.
     Items(Items),
+    /// Members whose inputs another task sends.
+    Sent(mpsc::Receiver<Result<MemberSpec, Failure>>),
 }
 
 impl Source {
