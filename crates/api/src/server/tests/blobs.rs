@@ -534,3 +534,36 @@ async fn a_node_of_an_earlier_version_is_named_as_such() {
         assert!(error.to_string().contains("earlier version"), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_is_a_file_is_streamed() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let source = AsyncReadExt::take(tokio::io::repeat(b'a'), 3_000_000);
+    let input = client.blobs().add_reader(source, |_| {}).await.unwrap();
+    let spec = crate::TaskSpec {
+        input: Some(crate::Payload::Blob(input)),
+        ..crate::TaskSpec::new("text/upper")
+    };
+    let task = client.submit(&spec, Duration::from_secs(20)).await.unwrap();
+    let output = task.output_blob.expect("a blob");
+    assert_eq!((output.size, task.output_bytes), (3_000_000, Some(3_000_000)));
+    assert_eq!(output.hash, hash(&vec![b'A'; 3_000_000]));
+    assert_eq!(client.result(&task.id).await.unwrap(), vec![b'A'; 3_000_000]);
+    let get = format!("GET /v1/tasks/{}/result HTTP/1.1\r\nRange: bytes=-2", task.id);
+    let (head, body) = server.ask(&get, b"").await;
+    assert!(head.starts_with("HTTP/1.1 206"), "{head}");
+    assert!(head.contains("content-range: bytes 2999998-2999999/3000000\r\n"), "{head}");
+    assert_eq!(body, b"AA");
+    // The tasks need both.
+    let used = api_error(client.blobs().remove(&output.hash).await.unwrap_err());
+    assert_eq!(used.code, ErrorCode::BlobInUse);
+
+    let lost = crate::TaskSpec {
+        input: Some(crate::Payload::Blob(meshwork_core::BlobRef { hash: hash(b"no"), ..input })),
+        ..spec
+    };
+    let refused = api_error(client.submit(&lost, Duration::ZERO).await.unwrap_err());
+    assert_eq!((refused.status, refused.code), (404, ErrorCode::BlobMissing));
+    server.end().await;
+}
