@@ -53,8 +53,7 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let executor = Executor::new(registry, threads, reports, Some(files));
     let executor = executor.map_err(InternalError::Threads)?;
     let (collected, collected_queue) = mpsc::channel(limits::REPORTS);
-    let keeper = Keeper::open(node).await;
-    let (keeper, book) = keeper.unzip();
+    let (keeper, book) = Keeper::open(node).await.unzip();
     let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
     let mut net_config = net_config(config, keypair, boot, offer, remembered);
     net_config.blocked.clone_from(&policy.blocked);

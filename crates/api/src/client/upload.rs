@@ -6,7 +6,7 @@ use std::{io::Read as _, path::Path};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hyper::Method;
 use meshwork_blob::folder::{self, PackError, SteadyFile};
-use meshwork_core::{BlobForm, BlobRef};
+use meshwork_core::BlobRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     time::{Instant, timeout_at},
@@ -37,7 +37,7 @@ impl Blobs {
     ) -> Result<BlobRef, TransferError> {
         let path = path.to_owned();
         let mut file = blocking(move || folder::single(&path)).await??;
-        let form = BlobForm::File { executable: file.is_executable() };
+        let executable = file.is_executable();
         let mut sent = self.send_file(file, &progress).await?;
         if let Sent::Changed(changed) = sent {
             file = changed;
@@ -45,7 +45,7 @@ impl Blobs {
             sent = self.send_file(file, &progress).await?;
         }
         match sent {
-            Sent::Stored(blob) => Ok(BlobRef { hash: blob.hash, size: blob.size, form }),
+            Sent::Stored(blob) => Ok(BlobRef::file(blob.hash, blob.size, executable)),
             Sent::Changed(file) => Err(PackError::Changed { path: file.path().to_owned() }.into()),
         }
     }
@@ -130,7 +130,7 @@ impl Blobs {
             progress(bytes);
             if is_last {
                 let StoredBlob { hash, size } = sending.finish().await?;
-                return Ok(BlobRef { hash, size, form: BlobForm::FILE });
+                return Ok(BlobRef::file(hash, size, false));
             }
         }
     }

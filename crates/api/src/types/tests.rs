@@ -405,7 +405,10 @@ fn blobs_keep_their_shape() {
         }),
     );
     let form = meshwork_core::BlobForm::Folder;
-    let output_blob = Some(meshwork_core::BlobRef { hash, size: 5, form });
+    let output_blob = Some(meshwork_core::BlobRef { hash, size: 5, form, list: 40 });
     let task = json!(TaskView { output_blob, ..waiting_task() });
-    keeps(task["output_blob"].clone(), json!({ "hash": text, "size": 5, "form": "folder" }));
+    keeps(
+        task["output_blob"].clone(),
+        json!({ "hash": text, "size": 5, "form": "folder", "list": 40 }),
+    );
 }

@@ -68,7 +68,7 @@ async fn add(paths: Vec<PathBuf>, client: &Client, out: &Output) -> anyhow::Resu
 }
 
 fn shown(path: &str, blob: &BlobRef, out: &Output) -> String {
-    let BlobRef { hash, size, form } = blob;
+    let BlobRef { hash, size, form, .. } = blob;
     if out.quiet {
         return hash.to_string();
     }
@@ -105,7 +105,7 @@ async fn get(
 
 /// A blob with its form: the node does not know which lists are whole folders.
 async fn form(blob: BlobView, client: &Client) -> anyhow::Result<BlobRef> {
-    let file = BlobRef { hash: blob.hash, size: blob.size, form: BlobForm::FILE };
+    let file = BlobRef::file(blob.hash, blob.size, false);
     // An empty folder names no blob.
     if blob.links == 0 && blob.size > EMPTY_FOLDER {
         return Ok(file);

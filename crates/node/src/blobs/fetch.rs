@@ -125,7 +125,7 @@ impl Job {
         let list = root.parts().iter().map(|part| part.size).sum();
         let _reservation = self.reserve(list).await?;
         let parts = self.fetch_parts(stream, root.parts()).await?;
-        let wants = self.wants(&parts, &root).await?;
+        let wants = Self::wants(&parts, &root)?;
         let files = self.fetch_all(stream, &self.unknown(wants).await?).await?;
         let mut blobs = files;
         blobs.extend(parts.into_iter().filter_map(|part| part.ready));
@@ -159,7 +159,7 @@ impl Job {
     }
 
     /// The files that the parts name, each once.
-    async fn wants(&self, parts: &[Part], root: &Root) -> Result<Vec<Want>, JobError> {
+    fn wants(parts: &[Part], root: &Root) -> Result<Vec<Want>, JobError> {
         let (mut sizes, mut bytes) = (HashMap::new(), 0u64);
         for FileRef { hash, size } in parts.iter().flat_map(|part| &part.files).copied() {
             match sizes.insert(hash, size) {

@@ -521,7 +521,7 @@ async fn a_node_of_an_earlier_version_is_named_as_such() {
         }
     });
     let blobs = Client::new(path).blobs();
-    let blob = meshwork_core::BlobRef { hash: hash(b""), size: 9, form: BlobForm::FILE };
+    let blob = meshwork_core::BlobRef::file(hash(b""), 9, false);
     let small = blobs.add_bytes(crate::BlobContent::File, "small".into()).await.unwrap_err();
     for error in [
         blobs.add_reader(&b"x"[..], |_| {}).await.unwrap_err(),

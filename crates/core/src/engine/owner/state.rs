@@ -29,9 +29,11 @@ pub(in crate::engine) struct Owner {
     /// observed.
     pub(super) submitted: Vec<TaskKey>,
     pub(super) counts: Counts,
-    /// Outputs that are being fetched from workers, with the run times of their attempts.
-    pub(super) collecting: FxHashMap<(PeerKey, Epoch), (BlobRef, Duration)>,
+    pub(super) collecting: Collecting,
 }
+
+/// Outputs that are being fetched from workers, with the run times of their attempts.
+type Collecting = FxHashMap<(PeerKey, Epoch), (BlobRef, Duration)>;
 
 /// Counts of events since the start.
 #[derive(Debug, Default)]

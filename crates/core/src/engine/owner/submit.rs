@@ -10,6 +10,7 @@ use super::{
     task::End,
 };
 use crate::{
+    blob::BlobForm,
     engine::{
         input::{Effect, Reply, Token},
         keys::TaskKey,
@@ -323,7 +324,9 @@ fn check_blob(node: &Node, task: &Task) -> Result<(), Reason> {
     let stored = node.blobs.view(&blob.hash).ok_or(Reason::BlobMissing { hash: blob.hash })?;
     let named = blob.blob_bytes();
     if stored.size != named {
-        let detail = format!("input: blob {} has {} bytes, not {named}", blob.hash, stored.size);
+        let what = if blob.form == BlobForm::Folder { "the list of folder" } else { "file" };
+        let (hash, size) = (blob.hash, stored.size);
+        let detail = format!("input: {what} {hash} has {size} bytes, not {named}");
         return Err(Reason::InvalidTask { detail });
     }
     Ok(())

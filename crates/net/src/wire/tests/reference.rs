@@ -100,7 +100,8 @@ fn assignments(batch: AssignBatch) -> Vec<ToWorker> {
 fn blob(named: &Blob) -> BlobRef {
     let form = match named.form() {
         proto::BlobForm::Folder => BlobForm::Folder,
-        form => BlobForm::File { executable: form == proto::BlobForm::Program },
+        proto::BlobForm::Program => BlobForm::File { executable: true },
+        proto::BlobForm::File | proto::BlobForm::Unspecified => BlobForm::FILE,
     };
     let hash = BlobHash::from_bytes(named.hash.as_ref().try_into().unwrap());
     BlobRef { hash, size: named.size, form, list: named.list }

@@ -289,8 +289,7 @@ fn row(bytes: &[u8; ROW], clock: &Clock) -> Option<Place> {
     let submitted = clock.time(i64::from_le_bytes(reader.take()?));
     let up = meshwork_core::Time::from_nanos(reader.u64()?);
     let weight = reader.u32()?;
-    let [low @ ..]: [u8; 4] = reader.take()?;
-    let [c, d, e, f] = low;
+    let [c, d, e, f]: [u8; 4] = reader.take()?;
     let input_bytes = u64::from_le_bytes([c, d, e, f, a, b, 0, 0]);
     let (offset, length) = (reader.u64()?, reader.u32()?);
     let read = flags & READ != 0;
