@@ -54,6 +54,8 @@ impl Owner {
         missing: Option<&Missing>,
     ) {
         let Some((blob, took)) = self.collecting.remove(&(key, epoch)) else { return };
+        // As with each frame of a worker: its place is free now.
+        self.store.queue.look_again();
         match missing {
             None => self.on_result(cx, key, epoch, AttemptEnd::Output(blob.into()), took),
             Some(Missing::NoSpace(why)) => self.give_up_output(cx, (key, epoch), why),
@@ -75,15 +77,18 @@ impl Owner {
         self.requeue(cx, task, epoch, &why, limits::FAULT_REST);
     }
 
-    /// Stops the fetches of outputs whose attempts have ended otherwise.
+    /// Stops the fetches of outputs whose attempts have ended otherwise. Their results have arrived,
+    /// and are not sent again.
     pub(in crate::engine) fn drop_collecting(&mut self, cx: &mut Cx<'_>) {
         if self.collecting.is_empty() {
             return;
         }
         let (collecting, workers) = (&mut self.collecting, &self.workers);
         let over = collecting.extract_if(|(key, epoch), _| workers.task_of(*key, *epoch).is_none());
+        let over: Vec<_> = over.collect();
         for ((key, epoch), (blob, _)) in over {
             fetching::unwant(cx, blob.hash, Purpose::Output(key, epoch));
+            self.workers.acknowledge(cx.node, key, epoch);
         }
     }
 

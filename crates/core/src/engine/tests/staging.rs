@@ -308,3 +308,19 @@ fn draining_worker_hands_back_what_it_fetches() {
     net.finish(3 - at, output("x"));
     assert_eq!(net.state(id), "succeeded");
 }
+
+#[test]
+fn collected_output_frees_its_place_at_the_worker() {
+    let mut net = connected(&[1]);
+    // As many tasks as the worker takes, and one more.
+    let mut ids = vec![net.submit(task("text/a"))];
+    while net.state(ids[ids.len() - 1]) == "running" {
+        ids.push(net.submit(task("text/a")));
+    }
+    net.finish(1, output_blob(blob("out")));
+    assert_eq!(net.state(ids[0]), "running");
+    let before = net.nodes[0].engine.accounts().queued;
+    fetched(&mut net, 0);
+    assert_eq!(net.state(ids[0]), "succeeded");
+    assert!(net.nodes[0].engine.accounts().queued < before, "the next task is sent");
+}
