@@ -14,8 +14,8 @@ pub enum BlobRequest {
         bytes: u64,
     },
     /// Keep blobs whose bytes are on disk. A blob that names others comes after them. Answered with
-    /// [`BlobReply::Stored`] once the records are on disk as well; if it is refused, the host
-    /// removes the bytes.
+    /// [`BlobReply::Stored`] once the records are on disk as well; if it is refused,
+    /// [`Effect::RemoveBlobs`](super::Effect::RemoveBlobs) names the files that are not needed.
     Store {
         /// The blobs.
         blobs: Vec<NewBlob>,

@@ -29,23 +29,33 @@ pub(super) fn on_request(cx: &mut Cx<'_>, request: BlobRequest, token: Token) {
     cx.node.gate.tell(is_recorded, Effect::Reply { token, reply });
 }
 
-/// The bytes of these blobs are on disk.
 fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobReply, Reason> {
-    let all = &mut cx.node.blobs;
-    all.unreserve(reserved);
-    let records = all.store(blobs)?;
-    records.into_iter().for_each(|record| cx.node.gate.record(record));
+    cx.node.blobs.unreserve(reserved);
+    keep(cx, blobs)?;
     Ok(BlobReply::Stored)
+}
+
+/// The bytes of these blobs are on disk. If they are refused, their files are removed.
+pub(super) fn keep(cx: &mut Cx<'_>, blobs: Vec<NewBlob>) -> Result<(), Reason> {
+    let files = blobs.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
+    let files: Vec<StoredBlob> = files.collect();
+    let all = &mut cx.node.blobs;
+    let stored = all.store(blobs);
+    if stored.is_err() {
+        let blobs = all.reject(files);
+        if !blobs.is_empty() {
+            cx.out.push(Effect::RemoveBlobs { blobs });
+        }
+    }
+    stored?.into_iter().for_each(|record| cx.node.gate.record(record));
+    Ok(())
 }
 
 /// An attempt has these blobs as its output: how it ends.
 pub(super) fn on_collected(cx: &mut Cx<'_>, new: Vec<NewBlob>, output: BlobRef) -> AttemptEnd {
-    let files = new.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
-    let files: Vec<StoredBlob> = files.collect();
-    match store(cx, new, 0) {
-        Ok(_) => AttemptEnd::Output(output.into()),
+    match keep(cx, new) {
+        Ok(()) => AttemptEnd::Output(output.into()),
         Err(reason) => {
-            cx.out.push(Effect::RemoveBlobs { blobs: files });
             AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, reason.to_string()))
         }
     }

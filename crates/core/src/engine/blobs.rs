@@ -193,6 +193,10 @@ impl Blobs {
         if let Some(hash) = missing {
             return Err(Reason::BlobMissing { hash: *hash });
         }
+        // Those that are here already must not make room for the others.
+        for hash in blobs.iter().flat_map(|blob| blob.links.iter().chain([&blob.hash])) {
+            self.extend_lease(hash);
+        }
         let need = blobs.iter().filter(|blob| !self.is_stored(&blob.hash));
         self.make_room(need.map(|blob| footprint(blob.size)).sum())?;
         if self.table.len() + blobs.len() > limits::BLOBS {
@@ -211,6 +215,18 @@ impl Blobs {
             self.extend_lease(&hash);
         }
         Ok(records)
+    }
+
+    /// Files that were not added. Returns those to remove: a blob that was here before keeps its bytes,
+    /// whose serial is now that of the new file.
+    pub(super) fn reject(&mut self, files: Vec<StoredBlob>) -> Vec<StoredBlob> {
+        let mut rejected = files;
+        rejected.retain(|file| {
+            let entry = self.table.get_mut(&file.hash);
+            let stored = entry.and_then(|entry| entry.stored.as_mut());
+            stored.map(|stored| stored.serial = file.serial).is_none()
+        });
+        rejected
     }
 
     fn insert(&mut self, hash: BlobHash, stored: Stored) {
@@ -310,6 +326,16 @@ impl Blobs {
         footprint(size)
     }
 
+    /// The bytes of a blob are gone: removes it, and with it the folders that are incomplete now.
+    pub(super) fn lose(&mut self, hash: &BlobHash) {
+        let mut open = vec![*hash];
+        while let Some(hash) = open.pop() {
+            let parents = self.table.get(&hash).map(|entry| entry.parents.as_slice());
+            open.extend(parents.unwrap_or_default());
+            self.evict(&hash);
+        }
+    }
+
     /// Removes all blobs that may leave, and returns how many bytes this frees.
     pub(super) fn evict_all(&mut self) -> u64 {
         let mut freed = 0;
@@ -325,7 +351,9 @@ impl Blobs {
             return None;
         }
         let blobs = std::mem::take(&mut self.removed);
-        let hashes = blobs.iter().map(|blob| blob.hash).collect();
+        // A blob that came back in this pass has a new file, and its record is before this one.
+        let gone = blobs.iter().map(|blob| blob.hash).filter(|hash| !self.is_stored(hash));
+        let hashes = gone.collect();
         Some((Record::Blob(BlobRecord::Removed { hashes }), Effect::RemoveBlobs { blobs }))
     }
 

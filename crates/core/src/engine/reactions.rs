@@ -48,7 +48,7 @@ pub(super) fn on_blob_event(
     let outcome = match event {
         BlobEvent::Unreserved { bytes } => return cx.node.blobs.unreserve(bytes),
         BlobEvent::Lost { hash } => {
-            cx.node.blobs.evict(&hash);
+            cx.node.blobs.lose(&hash);
             return;
         }
         BlobEvent::FetchProgress { hash, bytes } => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use meshwork_blob::{Content, Ready, WriteError};
 use meshwork_core::{
     BlobHash, Reason,
-    engine::{BlobReply, BlobRequest, StoredBlob},
+    engine::{BlobReply, BlobRequest},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
@@ -141,14 +141,8 @@ pub(super) async fn keep(
     let published = tokio::task::spawn_blocking(move || store.publish(blobs)).await;
     let published = published.map_err(|_| InternalError::Stopped)?;
     let published = published.inspect_err(|_| place.unreserve(reserved))?;
-    let files = published.iter();
-    let files = files.map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial.0 }).collect();
     let blobs = published.into_iter().map(new_blob).collect();
-    let stored = request(node, BlobRequest::Store { blobs, reserved }).await;
-    if stored.is_err() {
-        place.remove(files);
-    }
-    stored.map(drop)
+    request(node, BlobRequest::Store { blobs, reserved }).await.map(drop)
 }
 
 /// Sends a request about blobs to the engine.

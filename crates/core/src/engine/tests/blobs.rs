@@ -238,3 +238,75 @@ fn worker_of_version_1_gets_no_task_with_a_blob() {
     let plain = net.submit(task("text/a"));
     assert_eq!(net.state(plain), "running");
 }
+
+/// A blob with the serial of a new file.
+fn file(text: &str, serial: u64, links: &[&str]) -> NewBlob {
+    let links = links.iter().map(|link| blob(link).hash).collect();
+    NewBlob { hash: blob(text).hash, size: SIZE, serial, links }
+}
+
+fn store(net: &mut Net, blobs: Vec<NewBlob>) -> Result<BlobReply, crate::Reason> {
+    request(net, BlobRequest::Store { blobs, reserved: 0 })
+}
+
+#[test]
+fn refused_store_removes_no_blob_that_was_there() {
+    let mut net = alone(1);
+    let known = add(&mut net, "known");
+    let refused = store(&mut net, vec![file("known", 2, &[]), file("new", 3, &[])]);
+    assert!(matches!(refused, Err(crate::Reason::NoSpace { .. })), "{refused:?}");
+    let removed = |net: &Net| -> Vec<(BlobHash, u64)> {
+        net.nodes[0].removed.iter().map(|blob| (blob.hash, blob.serial)).collect()
+    };
+    assert_eq!(removed(&net), [(blob("new").hash, 3)]);
+    net.pass(limits::BLOB_LEASE);
+    request(&mut net, BlobRequest::Collect).unwrap();
+    assert_eq!(removed(&net).pop(), Some((known.hash, 2)), "its file has the new serial");
+}
+
+#[test]
+fn stored_blobs_make_no_room_for_those_they_come_with() {
+    let mut net = alone(1);
+    let known = add(&mut net, "known");
+    net.pass(limits::BLOB_LEASE);
+    for blobs in [
+        vec![file("known", 2, &[]), file("new", 3, &[])],
+        vec![file("folder", 4, &["known"])],
+    ] {
+        let refused = store(&mut net, blobs);
+        assert!(matches!(refused, Err(crate::Reason::NoSpace { .. })), "{refused:?}");
+        assert!(net.nodes[0].engine.blobs().any(|blob| blob.hash == known.hash));
+    }
+}
+
+#[test]
+fn blob_that_leaves_and_comes_back_in_one_pass_survives_a_restart() {
+    let mut net = alone(10);
+    let known = add(&mut net, "known");
+    let again = BlobRequest::Store { blobs: vec![file("known", 2, &[])], reserved: 0 };
+    for (token, request) in [(7, BlobRequest::Remove { hash: known.hash }), (8, again)] {
+        net.feed(0, Input::Blobs { request, token: Token(token) });
+    }
+    net.settle();
+    let removed: Vec<u64> = net.nodes[0].removed.iter().map(|blob| blob.serial).collect();
+    assert_eq!(removed, [1], "only the old file");
+    net.restart(0);
+    assert!(net.nodes[0].engine.blobs().any(|blob| blob.hash == known.hash));
+}
+
+#[test]
+fn lost_file_takes_its_folders_with_it() {
+    let mut net = alone(10);
+    let all = [file("file", 1, &[]), file("part", 2, &["file"]), file("root", 3, &["part"])];
+    store(&mut net, all.to_vec()).unwrap();
+    let folder = BlobRef { form: BlobForm::Folder, ..blob("root") };
+    net.feed(0, Input::BlobEvent(crate::engine::BlobEvent::Lost { hash: blob("file").hash }));
+    net.settle();
+    net.submit(task_with(folder));
+    let missing = crate::Reason::BlobMissing { hash: folder.hash };
+    assert_eq!(net.nodes[0].replies.pop().unwrap().1, Reply::Refused(missing));
+    assert_eq!(net.nodes[0].engine.blob_space().used, 0);
+    store(&mut net, all.to_vec()).unwrap();
+    net.submit(task_with(folder));
+    assert_eq!(net.nodes[0].running.len(), 1);
+}
