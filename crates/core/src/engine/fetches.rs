@@ -47,12 +47,22 @@ pub(super) struct Fetches {
     table: FxHashMap<BlobHash, Fetch>,
 }
 
+/// A peer that a blob is fetched from, and what for.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) blob: BlobRef,
+    pub(super) from: PeerId,
+    pub(super) purposes: Purposes,
+}
+
 /// `Running ↔ Resting`, until the blob is there or nothing needs it.
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) blob: BlobRef,
     pub(super) from: PeerId,
     pub(super) purposes: Purposes,
+    /// Other peers that it is fetched from afterwards: each owner has to show the bytes.
+    later: Vec<Source>,
     /// Failures without an answer of the provider since the last bytes arrived.
     failures: u32,
     /// Answers without the blob.
@@ -63,9 +73,57 @@ pub(super) struct Fetch {
 
 impl Fetch {
     /// A fetch that runs.
-    pub(super) fn new(blob: BlobRef, from: PeerId, purpose: Purpose) -> Self {
-        let purposes = SmallVec::from_iter([purpose]);
-        Self { blob, from, purposes, failures: 0, refusals: 0, rests_until: None }
+    pub(super) fn new(Source { blob, from, purposes }: Source) -> Self {
+        let (later, rests_until) = (Vec::new(), None);
+        Self { blob, from, purposes, later, failures: 0, refusals: 0, rests_until }
+    }
+
+    /// Something else needs the blob from this peer. Returns false if the peer is a new one.
+    pub(super) fn join(&mut self, from: PeerId, purpose: Purpose) -> bool {
+        let later = self.later.iter_mut().find(|source| source.from == from);
+        let purposes = match later {
+            _ if self.from == from => &mut self.purposes,
+            Some(source) => &mut source.purposes,
+            None => return false,
+        };
+        purposes.push(purpose);
+        true
+    }
+
+    /// The blob is fetched from another peer as well, afterwards.
+    pub(super) fn add_later(&mut self, source: Source) {
+        self.later.push(source);
+    }
+
+    /// Something needs the blob no more. Returns the other peers that are not asked any more.
+    pub(super) fn leave(&mut self, purpose: Purpose) -> Vec<Source> {
+        self.purposes.retain(|other| *other != purpose);
+        for source in &mut self.later {
+            source.purposes.retain(|other| *other != purpose);
+        }
+        self.later.extract_if(.., |source| source.purposes.is_empty()).collect()
+    }
+
+    /// The blob is here: takes the outputs that others would have sent.
+    pub(super) fn take_outputs(&mut self) -> (Purposes, Vec<Source>) {
+        let mut outputs = Purposes::new();
+        for source in &mut self.later {
+            let is_output = |purpose: &Purpose| matches!(purpose, Purpose::Output(..));
+            outputs.extend(source.purposes.iter().copied().filter(is_output));
+            source.purposes.retain(|purpose| !is_output(purpose));
+        }
+        let over = self.later.extract_if(.., |source| source.purposes.is_empty()).collect();
+        (outputs, over)
+    }
+
+    /// The fetch from the next peer, which runs, if there is another one.
+    pub(super) fn next(mut self) -> Option<Self> {
+        if self.later.is_empty() {
+            return None;
+        }
+        let source = self.later.remove(0);
+        let later = self.later;
+        Some(Self { later, ..Self::new(source) })
     }
 
     /// A failure without an answer. Returns the rest, which doubles each time, so that an absent

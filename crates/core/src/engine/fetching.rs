@@ -2,8 +2,9 @@
 //! not come, or is not needed any more.
 
 use super::{
-    blob_input::{FetchFault, NewBlob, StoredBlob},
-    fetches::{Fetch, Missing, Purpose, Purposes},
+    blob_input::{FetchFault, NewBlob},
+    blob_requests,
+    fetches::{Fetch, Missing, Purpose, Purposes, Source},
     input::Effect,
     keys::PeerKey,
     node::Cx,
@@ -23,7 +24,8 @@ pub(super) struct Outcome {
     pub(super) missing: Option<Missing>,
 }
 
-/// Fetches a blob from a peer, or joins a fetch of the same blob.
+/// Fetches a blob from a peer, or joins a fetch of the same blob from that peer. Another peer is
+/// asked afterwards.
 ///
 /// # Errors
 ///
@@ -34,51 +36,54 @@ pub(super) fn want(
     from: PeerKey,
     purpose: Purpose,
 ) -> Result<(), Reason> {
-    if let Some(fetch) = cx.node.fetches.get_mut(&blob.hash) {
-        fetch.purposes.push(purpose);
+    let id = cx.node.peers.id(from).unwrap_or(cx.node.config.local);
+    if let Some(fetch) = cx.node.fetches.get_mut(&blob.hash)
+        && fetch.join(id, purpose)
+    {
         return Ok(());
     }
     if blob.size > limits::BLOB_BYTES {
         return Err(Reason::TooLarge { limit: limits::BLOB_BYTES });
     }
     cx.node.blobs.reserve(blob.size)?;
-    let from = cx.node.peers.id(from).unwrap_or(cx.node.config.local);
-    cx.node.fetches.insert(Fetch::new(blob, from, purpose));
-    cx.out.push(Effect::Fetch { blob, from });
+    let source = Source { blob, from: id, purposes: Purposes::from_iter([purpose]) };
+    match cx.node.fetches.get_mut(&blob.hash) {
+        Some(fetch) => fetch.add_later(source),
+        None => begin(cx, Fetch::new(source)),
+    }
     Ok(())
 }
 
 /// One of those that needed a blob needs it no more.
 pub(super) fn unwant(cx: &mut Cx<'_>, hash: BlobHash, purpose: Purpose) {
     let Some(fetch) = cx.node.fetches.get_mut(&hash) else { return };
-    fetch.purposes.retain(|other| *other != purpose);
-    if fetch.purposes.is_empty() {
-        end(cx, &hash);
-        cx.out.push(Effect::StopFetch { hash });
+    let over = fetch.leave(purpose);
+    let ends = fetch.purposes.is_empty();
+    over.iter().for_each(|source| cx.node.blobs.unreserve(source.blob.size));
+    if ends {
+        give_up(cx, &hash);
     }
 }
 
 /// The bytes of a blob that was fetched, and of all that it names, are on disk.
 pub(super) fn on_fetched(cx: &mut Cx<'_>, hash: BlobHash, new: Vec<NewBlob>) -> Option<Outcome> {
-    let files = new.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
-    let files: Vec<StoredBlob> = files.collect();
     let hashes: Vec<BlobHash> = new.iter().map(|blob| blob.hash).collect();
-    let fetch = end(cx, &hash);
-    match cx.node.blobs.store(new) {
-        Ok(records) => {
-            records.into_iter().for_each(|record| cx.node.gate.record(record));
-            let fetch = fetch?;
-            cx.node.blobs.note_shown(&hashes, &fetch.from);
-            let Fetch { blob, purposes, .. } = fetch;
-            Some(Outcome { blob, purposes, missing: None })
-        }
-        Err(reason) => {
-            // For example, a file of a folder has left since it was fetched.
-            cx.out.push(Effect::RemoveBlobs { blobs: files });
-            let Fetch { blob, purposes, .. } = fetch?;
-            Some(Outcome { blob, purposes, missing: Some(Missing::NoSpace(reason.to_string())) })
-        }
+    let fetch = take(cx, &hash);
+    // For example, a file of a folder has left since it was fetched.
+    let kept = blob_requests::keep(cx, new);
+    let mut fetch = fetch?;
+    let (blob, mut purposes) = (fetch.blob, std::mem::take(&mut fetch.purposes));
+    if kept.is_ok() {
+        cx.node.blobs.note_shown(&hashes, &fetch.from);
+        let (outputs, over) = fetch.take_outputs();
+        over.iter().for_each(|source| cx.node.blobs.unreserve(source.blob.size));
+        purposes.extend(outputs);
     }
+    if let Some(next) = fetch.next() {
+        begin(cx, next);
+    }
+    let missing = kept.err().map(|reason| Missing::NoSpace(reason.to_string()));
+    Some(Outcome { blob, purposes, missing })
 }
 
 /// A fetch has failed. Returns its outcome if it is not tried again.
@@ -95,7 +100,8 @@ pub(super) fn on_failed(cx: &mut Cx<'_>, hash: BlobHash, fault: FetchFault) -> O
         FetchFault::Unreachable { retry_after } => (fetch.on_unreachable(retry_after), None),
     };
     if let Some(missing) = missing {
-        let Fetch { blob, purposes, .. } = end(cx, &hash)?;
+        let (blob, purposes) = (fetch.blob, std::mem::take(&mut fetch.purposes));
+        give_up(cx, &hash);
         return Some(Outcome { blob, purposes, missing: Some(missing) });
     }
     let due = cx.now + rest;
@@ -111,7 +117,22 @@ pub(super) fn on_timer(cx: &mut Cx<'_>) {
     }
 }
 
-fn end(cx: &mut Cx<'_>, hash: &BlobHash) -> Option<Fetch> {
+/// Starts a fetch for which space is reserved.
+fn begin(cx: &mut Cx<'_>, fetch: Fetch) {
+    cx.out.push(Effect::Fetch { blob: fetch.blob, from: fetch.from });
+    cx.node.fetches.insert(fetch);
+}
+
+/// Nothing more comes from this peer: what has arrived is not needed, and the next peer is asked.
+fn give_up(cx: &mut Cx<'_>, hash: &BlobHash) {
+    let Some(fetch) = take(cx, hash) else { return };
+    cx.out.push(Effect::StopFetch { hash: *hash });
+    if let Some(next) = fetch.next() {
+        begin(cx, next);
+    }
+}
+
+fn take(cx: &mut Cx<'_>, hash: &BlobHash) -> Option<Fetch> {
     let fetch = cx.node.fetches.remove(hash)?;
     cx.node.blobs.unreserve(fetch.blob.size);
     Some(fetch)

@@ -310,6 +310,66 @@ fn draining_worker_hands_back_what_it_fetches() {
 }
 
 #[test]
+fn each_owner_shows_the_bytes_although_another_sends_them_now() {
+    let mut net = connected(&[2, 0]);
+    net.connect(1, 2);
+    for (at, other) in [(1, 2), (2, 1)] {
+        let peer = net.nodes[other].id;
+        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
+    }
+    let input = add(&mut net, "secret");
+    net.submit_to(0, task_with(input), &[1]);
+    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[0].id)]);
+
+    // Node 2 knows the hash alone, and gives it to the worker meanwhile.
+    let new = NewBlob { hash: input.hash, size: SIZE, serial: 1, links: Vec::new() };
+    let store = BlobRequest::Store { blobs: vec![new], reserved: 0 };
+    net.feed(2, Input::Blobs { request: store, token: Token(5) });
+    net.submit_to(2, task_with(input), &[1]);
+    assert_eq!(net.nodes[1].fetching.len(), 1);
+    assert_eq!(net.nodes[1].engine.blob_space().reserved, 2 * SIZE);
+    fetched(&mut net, 1);
+    assert_eq!(net.nodes[1].running.len(), 1, "only the first owner has shown it");
+    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[2].id)]);
+    for _ in 0..2 {
+        failed(&mut net, 1, FetchFault::Wrong);
+        net.pass(limits::FETCH_REST);
+    }
+    assert_eq!((net.nodes[1].running.len(), net.nodes[2].engine.accounts().failed), (1, 1));
+    assert_eq!(net.nodes[1].engine.blob_space().reserved, 0);
+}
+
+#[test]
+fn next_owner_is_asked_when_the_first_needs_the_blob_no_more() {
+    let mut net = connected(&[2, 0]);
+    net.connect(1, 2);
+    for (at, other) in [(1, 2), (2, 1)] {
+        let peer = net.nodes[other].id;
+        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
+    }
+    let input = add(&mut net, "shared");
+    let first = net.submit_to(0, task_with(input), &[1]);
+    let new = NewBlob { hash: input.hash, size: SIZE, serial: 1, links: Vec::new() };
+    let store = BlobRequest::Store { blobs: vec![new], reserved: 0 };
+    net.feed(2, Input::Blobs { request: store, token: Token(5) });
+    net.submit_to(2, task_with(input), &[1]);
+    net.feed(
+        0,
+        Input::Cancel {
+            id: first,
+            by: crate::CancelledBy::Submitter,
+            reason: "enough".to_owned(),
+            token: Token(99),
+        },
+    );
+    net.settle();
+    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[2].id)]);
+    fetched(&mut net, 1);
+    assert_eq!(net.nodes[1].running.len(), 1);
+    assert_eq!(net.nodes[1].engine.blob_space().reserved, 0);
+}
+
+#[test]
 fn collected_output_frees_its_place_at_the_worker() {
     let mut net = connected(&[1]);
     // As many tasks as the worker takes, and one more.
