@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod group;
+mod inputs;
 mod member_calls;
 mod plan;
 mod submission;
@@ -44,6 +45,24 @@ pub(crate) enum Request {
     CancelGroup {
         group: usize,
     },
+    /// A step to store the input of a task.
+    Store {
+        task: usize,
+        step: StoreStep,
+    },
+    /// The store may keep what it is offered; nobody waits for the answer.
+    Offer,
+}
+
+/// A step to store the input of a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoreStep {
+    /// Whether it is there.
+    Find,
+    /// Room for it.
+    Reserve,
+    /// Its bytes are on disk.
+    Store,
 }
 
 #[derive(Debug)]
@@ -209,7 +228,8 @@ impl Callers {
     /// others ask for the end. Returns the owner's input.
     pub(crate) fn ask_again(&mut self, cx: Cx<'_>, owner: usize, number: usize) -> Option<Input> {
         let submission = self.submissions.get(number)?;
-        let is_waiting = submission.was_submitted() && submission.end().is_none();
+        let was_asked = submission.was_submitted() || submission.is_storing();
+        let is_waiting = was_asked && submission.end().is_none() && !submission.is_refused();
         if submission.owner() != owner || !is_waiting || submission.is_lost() {
             return None;
         }

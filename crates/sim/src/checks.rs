@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 
 use meshwork_core::Time;
 
-use crate::{callers::Callers, history::History, nodes::Nodes, scenario::Scenario, wires::Wires};
+use crate::{
+    blobs::Blobs, callers::Callers, history::History, nodes::Nodes, scenario::Scenario,
+    wires::Wires,
+};
 
+mod blobs;
 mod ends;
 mod groups;
 mod outcome;
@@ -24,6 +28,7 @@ pub(crate) struct Checks<'w> {
     pub(crate) wires: &'w Wires,
     pub(crate) callers: &'w Callers,
     pub(crate) history: &'w History,
+    pub(crate) blobs: &'w Blobs,
     /// Pairs of nodes of which the first has ever distrusted the second.
     pub(crate) distrusted: &'w BTreeSet<(usize, usize)>,
     /// The user's policies may change nodes and tasks.

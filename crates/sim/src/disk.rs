@@ -1,13 +1,17 @@
-//! A node's disk: the records that were fsynced, and those still being written.
+//! A node's disk: the files of its blobs, the records that were fsynced, and those still being written.
 //!
 //! As in the real journal, one batch is in flight at a time; later records form the next batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_core::{
-    Epoch, GroupId, PeerId, TaskEnd, TaskId, TaskState, Time,
-    engine::{ArchivedTask, Ledger, Record, Seq, Volume},
+    BlobHash, Epoch, GroupId, PeerId, TaskEnd, TaskId, TaskState, Time,
+    engine::{ArchivedTask, BlobRecord, Ledger, Record, Seq, Volume},
 };
+
+pub(crate) use self::files::Files;
+
+mod files;
 
 /// What the medium knows of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +39,11 @@ pub(crate) struct Disk {
     cancelled: BTreeSet<GroupId>,
     /// Results for other owners on the medium, also kept apart from the ledger.
     results: BTreeSet<(PeerId, Epoch)>,
+    /// Blobs with a record on the medium.
+    blobs: BTreeSet<BlobHash>,
     /// The next fsync fails.
     fail_next: bool,
+    pub(crate) files: Files,
 }
 
 impl Disk {
@@ -98,10 +105,16 @@ impl Disk {
                         self.tasks.insert(task.task.task.id, Kept::Forgotten);
                     }
                 }
+                Record::Blob(BlobRecord::Stored { hash, .. }) => {
+                    self.blobs.insert(*hash);
+                }
+                Record::Blob(BlobRecord::Removed { hashes }) => {
+                    self.blobs.retain(|hash| !hashes.contains(hash));
+                }
                 Record::Tried { .. }
                 | Record::Archived { .. }
                 | Record::Read { .. }
-                | Record::Blob(_) => {}
+                | Record::Blob(BlobRecord::Pinned { .. }) => {}
             }
             // In the simulator a node's clock begins at its first start.
             self.ledger.apply(record, at, at);
@@ -169,6 +182,11 @@ impl Disk {
         self.results.contains(&(owner, epoch))
     }
 
+    /// Whether a record of this blob is on the medium.
+    pub(crate) fn has_blob_record(&self, hash: &BlobHash) -> bool {
+        self.blobs.contains(hash)
+    }
+
     /// Number of batches that were handed over and are not known to be on disk.
     pub(crate) fn batches(&self) -> u64 {
         self.last.0.saturating_sub(self.safe.0)
@@ -187,6 +205,8 @@ impl Disk {
             ends: std::mem::take(&mut self.ends),
             cancelled: std::mem::take(&mut self.cancelled),
             results: std::mem::take(&mut self.results),
+            blobs: std::mem::take(&mut self.blobs),
+            files: std::mem::take(&mut self.files),
             ..Self::default()
         };
     }

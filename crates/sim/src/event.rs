@@ -1,6 +1,6 @@
 //! Future events, and the packets between nodes.
 
-use meshwork_core::{Advert, Time, ToOwner, ToWorker};
+use meshwork_core::{Advert, BlobHash, Time, ToOwner, ToWorker, engine::NewBlob};
 
 use crate::{crash::CrashAt, faults::FaultKind};
 
@@ -55,6 +55,8 @@ pub(crate) enum Event {
     Heal { node: usize },
     /// A connection that was silent in one direction closes.
     Cut { a: usize, b: usize },
+    /// Something happens to blobs of a node.
+    Blobs { node: usize, boot: u32, step: BlobStep },
     /// The whole world is checked.
     Probe,
     /// Faults end, and everything heals.
@@ -73,6 +75,7 @@ impl Event {
             | Self::Trust { node, .. }
             | Self::Stopping { node, .. }
             | Self::TakeAgain { node }
+            | Self::Blobs { node, .. }
             | Self::Deliver { to: node, .. }
             | Self::SessionTimeout { owner: node, .. }
             | Self::Repeat { from: node, .. } => Some(*node),
@@ -94,6 +97,25 @@ impl Event {
             | Self::FaultsEnd => None,
         }
     }
+}
+
+/// What happens to blobs of a node.
+#[derive(Debug)]
+pub(crate) enum BlobStep {
+    /// The next step of a fetch.
+    Fetch { root: BlobHash, fetch: u64 },
+    /// A caller asks for room for the input of a task.
+    Reserve { task: usize },
+    /// The input of a task was uploaded to its owner.
+    Uploaded { task: usize },
+    /// Blobs that were fetched are not needed any more: the store may keep them.
+    Offer { blobs: Vec<NewBlob> },
+    /// A user removes the blobs that nothing needs, in any boot.
+    Collect,
+    /// A user changes the room for blobs, in any boot.
+    ChangeBudget,
+    /// The node asks another for a blob of which it knows the hash, in any boot.
+    Snoop,
 }
 
 /// A message on a connection. Frames of a session that is closed are dropped.

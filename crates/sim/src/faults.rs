@@ -44,11 +44,19 @@ pub enum FaultKind {
     AssignTwice,
     /// A dishonest worker invents an attempt, or a result.
     Lie,
+    /// A provider sends other bytes than those of a blob.
+    WrongBytes,
+    /// An owner claims to have a blob of which it knows only the hash.
+    GuessedHash,
+    /// The file of a blob is deleted or damaged.
+    BlobDamaged,
+    /// No blob can be written for a while.
+    FullDisk,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::WorkerCrash,
         Self::OwnerCrash,
         Self::WorkerGone,
@@ -68,6 +76,10 @@ impl FaultKind {
         Self::ResultTwice,
         Self::AssignTwice,
         Self::Lie,
+        Self::WrongBytes,
+        Self::GuessedHash,
+        Self::BlobDamaged,
+        Self::FullDisk,
     ];
 
     /// The name in tables and traces.
@@ -92,6 +104,10 @@ impl FaultKind {
             Self::ResultTwice => "result sent twice",
             Self::AssignTwice => "assignment sent twice",
             Self::Lie => "worker lies",
+            Self::WrongBytes => "wrong bytes sent",
+            Self::GuessedHash => "hash guessed",
+            Self::BlobDamaged => "blob damaged",
+            Self::FullDisk => "disk full",
         }
     }
 }

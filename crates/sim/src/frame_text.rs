@@ -39,6 +39,7 @@ impl fmt::Display for WorkerFrame<'_> {
             }
             ToOwner::Refused { epoch: None, reason } => write!(f, "refused {}", reason.code()),
             ToOwner::Unsupported { kind } => write!(f, "unsupported {kind}"),
+            ToOwner::Started(epoch) => write!(f, "started {epoch}"),
             ToOwner::Progress { epoch, .. } => write!(f, "progress {epoch}"),
             ToOwner::Result { epoch, end, .. } => {
                 write!(f, "result {epoch} {}", end_name(end))

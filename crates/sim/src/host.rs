@@ -10,6 +10,7 @@ use meshwork_core::{
 };
 
 use crate::{
+    blobs::Blobs,
     callers::{Callers, Cx},
     checks::{Checks, probes::Probes},
     crash::{CrashPoint, Moment},
@@ -30,8 +31,10 @@ use crate::{
 mod delivery;
 mod effects;
 mod executions;
+mod fetches;
 mod life;
 mod replies;
+mod stores;
 
 /// All state of a simulated network, with what the checks know of it.
 pub(crate) struct Host<'h> {
@@ -44,6 +47,7 @@ pub(crate) struct Host<'h> {
     pub(crate) injector: Injector,
     pub(crate) history: History,
     pub(crate) probes: Probes,
+    pub(crate) blobs: Blobs,
     rngs: Rngs,
     /// Number of executions that were hedges.
     pub(crate) hedged: u64,
@@ -73,15 +77,19 @@ impl<'h> Host<'h> {
         // Their order decides what each seed means.
         let [callers, faults, wires, disks, engines, handlers] =
             std::array::from_fn(|_| rng.fork());
+        let mut nodes = Nodes::new(scenario, seed, &mut policies);
+        let mut blobs = Blobs::new(scenario.blobs.clone(), seed);
+        nodes.equip(&mut blobs);
         Self {
             scenario: scenario.clone(),
             timeline: Timeline::new(scenario.keep_trace),
-            nodes: Nodes::new(scenario, seed, &mut policies),
+            nodes,
             wires: Wires::new(scenario, wires),
             callers: Callers::new(callers),
             injector: Injector::new(scenario, faults),
             history: History::default(),
             probes: Probes::default(),
+            blobs,
             policies,
             rngs: Rngs { disks, engines, handlers },
             hedged: 0,
@@ -97,6 +105,7 @@ impl<'h> Host<'h> {
             wires: &self.wires,
             callers: &self.callers,
             history: &self.history,
+            blobs: &self.blobs,
             distrusted: self.injector.distrusted(),
             has_own_policies: self.policies.nodes.is_some() || self.policies.tasks.is_some(),
         }
@@ -164,6 +173,7 @@ impl<'h> Host<'h> {
         let ran = process.map(|process| process.take_unchecked()).unwrap_or_default();
         let checks = self.checks();
         checks.results(index, &ran)?;
+        checks.blob_space(index)?;
         if are_tables_due {
             checks.bounds(index)?;
             checks.groups_on_disk(index)?;

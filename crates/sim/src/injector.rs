@@ -26,8 +26,6 @@ mod wires;
 #[derive(Debug)]
 pub(crate) struct Injector {
     settings: Faults,
-    /// Virtual time over which faults begin.
-    period: Duration,
     rng: SimRng,
     /// No further fault begins.
     faults_ended: bool,
@@ -48,7 +46,6 @@ impl Injector {
     pub(crate) fn new(scenario: &Scenario, rng: SimRng) -> Self {
         Self {
             settings: scenario.faults.clone(),
-            period: scenario.period,
             rng,
             faults_ended: false,
             counts: BTreeMap::new(),
@@ -58,10 +55,10 @@ impl Injector {
     }
 
     /// Plans when each fault begins, and whether the last node lies.
-    pub(crate) fn plan(&mut self, timeline: &mut Timeline, nodes: &mut Nodes) {
+    pub(crate) fn plan(&mut self, timeline: &mut Timeline, nodes: &mut Nodes, scenario: &Scenario) {
         for (kind, most) in self.settings.scheduled() {
             for _ in 0..self.rng.below(most as usize + 1) {
-                let when = Time::ZERO + self.rng.up_to(self.period);
+                let when = Time::ZERO + scenario.with_rests(self.rng.up_to(scenario.period));
                 timeline.plan(when, Event::Fault(kind));
             }
         }
@@ -73,7 +70,7 @@ impl Injector {
             last.make_dishonest();
         }
         // The last faults take effect before this.
-        let end = self.period + Duration::from_secs(5);
+        let end = scenario.duration() + Duration::from_secs(5);
         timeline.plan(Time::ZERO + end, Event::FaultsEnd);
     }
 

@@ -16,6 +16,9 @@
 //! A node may also die at a named [`CrashPoint`]. Users can bring their own handlers, node
 //! configurations and tasks, see [`Policies`].
 //!
+//! Tasks may have blobs as inputs and outputs, see [`Scenario::blobs`]: callers store them, nodes fetch
+//! them from each other, and their files are lost, damaged, or have no room.
+//!
 //! [`Makespan`] measures the total time of a set of tasks on distant workers, without faults.
 //!
 //! Absent on purpose: threads, sockets, files, the wire format, damaged records (the journal shows
@@ -23,6 +26,8 @@
 //! over several calls is detected), and shrinking of a failed history: try a smaller [`Scenario`]
 //! with the same seed instead.
 
+mod blob_load;
+mod blobs;
 mod callers;
 mod checks;
 mod crash;
@@ -49,6 +54,7 @@ mod wires;
 mod world;
 
 pub use self::{
+    blob_load::BlobLoad,
     crash::{CrashAt, CrashPoint, Moment},
     faults::{FaultKind, Faults},
     handler::{Outcome, default_handler},

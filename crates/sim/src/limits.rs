@@ -53,5 +53,30 @@ pub(crate) const STALE_TIMERS: usize = 4_096;
 pub(crate) const STOP_CHECK: Duration = Duration::from_millis(100);
 /// Time within which a handler stops when asked, in milliseconds.
 pub(crate) const STOP_MS: u64 = 50;
+/// Size of a large file in bytes; most files are at most a sixteenth of it.
+pub(crate) const BLOB_LARGE: usize = 1 << 24;
+/// Maximum parts of a folder.
+pub(crate) const BLOB_PARTS: usize = 3;
+/// Maximum files of a part that are blobs of their own.
+pub(crate) const BLOB_PART_FILES: usize = 3;
+/// Size of a part of a folder in bytes.
+pub(crate) const BLOB_PART_BYTES: u64 = 20_000;
+/// Size of the root of a folder in bytes.
+pub(crate) const BLOB_ROOT_BYTES: u64 = 300;
+/// Bytes of a blob that arrive in one step.
+pub(crate) const FETCH_STEP: u64 = 1 << 21;
+/// Time of a step of a fetch: minimum and maximum, in milliseconds.
+pub(crate) const FETCH_STEP_MS: (u64, u64) = (5, 400);
+/// Answers of a provider that ask for patience, per thousand steps.
+pub(crate) const FETCH_BUSY: u32 = 10;
+/// Time between the bytes of blobs on disk and the report of them: minimum and maximum, in
+/// milliseconds.
+pub(crate) const PUBLISH_MS: (u64, u64) = (1, 60);
+/// Tries of a caller to store the input of a task; then it gives up.
+pub(crate) const STORE_TRIES: u32 = 12;
+/// Longest time of a task whose input is a blob, unless it has another limit.
+pub(crate) const BLOB_TOTAL: Duration = Duration::from_secs(120);
+/// A rest of the network: longer than a blob stays without a task.
+pub(crate) const REST: Duration = Duration::from_secs(4_000);
 /// Tolerance of a task's time limit: timers are a microsecond late.
 pub(crate) const OVERDUE: Duration = Duration::from_millis(1);

@@ -16,6 +16,7 @@ usage: meshwork-sim [NETWORK] [--seeds N] [--from K]
 NETWORK is one of these (optional):
        --varied       another network for every seed
        --groups       groups of tasks whose owners die often
+       --blobs        tasks with blobs, in another network for every seed
        --crash A:B    a small network whose owner dies at crash point A and a worker at B; without
                       a seed --crash all runs every pair of points, with 1000 seeds between them
        --large        a thousand nodes for an hour with a hundred thousand tasks; one seed by default";
@@ -32,6 +33,7 @@ enum Network {
     Default,
     Varied,
     Groups,
+    Blobs,
     Large,
     Crash(CrashPoint, CrashPoint),
     /// All pairs of crash points in turn.
@@ -44,6 +46,7 @@ impl Network {
             Self::Default => Scenario::default(),
             Self::Varied => Scenario::varied(seed),
             Self::Groups => Scenario::grouped(seed),
+            Self::Blobs => Scenario::blobs(seed),
             Self::Large => Scenario::large(),
             Self::Crash(owner, worker) => Scenario::crashing(owner, worker, seed),
             Self::AllCrashes => {
@@ -102,6 +105,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Ask, Network), 
             "--seed" => seed = Some(number(value()?)?),
             "--varied" => network = Network::Varied,
             "--groups" => network = Network::Groups,
+            "--blobs" => network = Network::Blobs,
             "--large" => network = Network::Large,
             "--crash" => {
                 let points = value()?;

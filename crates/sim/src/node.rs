@@ -21,6 +21,7 @@ use crate::{disk::Disk, event::Event, limits, rng::SimRng, scenario::Scenario};
 mod clock;
 mod config;
 mod executions;
+mod fetches;
 mod process;
 mod sessions;
 
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     /// The node never restarts.
     gone: bool,
     honest: bool,
+    /// The version of the protocol that it speaks; `None` if nothing is said.
+    version: Option<u32>,
     /// The disk is slow until this time.
     slow_until: Time,
     /// The next execution stalls.
@@ -60,6 +63,7 @@ impl Node {
             passes: 0,
             gone: false,
             honest: true,
+            version: None,
             slow_until: Time::ZERO,
             stall_next: false,
             vanish_next: false,
@@ -70,6 +74,17 @@ impl Node {
     pub(crate) fn set_up(&mut self, change: impl FnOnce(&mut EngineConfig)) {
         change(&mut self.config);
         self.config.local = self.id;
+    }
+
+    /// Gives the node room for blobs, and a version of the protocol.
+    pub(crate) fn equip(&mut self, blob_bytes: u64, version: u32) {
+        self.config.blob_bytes = blob_bytes;
+        self.version = Some(version);
+    }
+
+    /// The version of the protocol that it speaks; `None` if nothing is said.
+    pub(crate) fn version(&self) -> Option<u32> {
+        self.version
     }
 
     pub(crate) fn id(&self) -> PeerId {

@@ -3,6 +3,8 @@
 use meshwork_core::PeerId;
 
 use crate::{
+    blobs::Blobs,
+    event::Event,
     node::{self, Node, Process},
     policies::Policies,
     rng::SimRng,
@@ -28,6 +30,17 @@ impl Nodes {
             node
         };
         Self { nodes: (0..scenario.nodes).map(make).collect(), owners: scenario.owners }
+    }
+
+    /// Gives each node room for blobs and a version of the protocol, if the run has blobs.
+    pub(crate) fn equip(&mut self, blobs: &mut Blobs) {
+        if !blobs.are_on() {
+            return;
+        }
+        for node in &mut self.nodes {
+            let version = if blobs.rng.chance(blobs.load.old_nodes) { 1 } else { 2 };
+            node.equip(blobs.budget(), version);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -65,6 +78,14 @@ impl Nodes {
     pub(crate) fn change(&mut self, index: usize, change: impl FnOnce(&mut Node)) {
         if let Some(node) = self.get_mut(index) {
             change(node);
+        }
+    }
+
+    /// Keeps an event of a suspended node until it resumes; else gives it back.
+    pub(crate) fn postpone(&mut self, event: Event) -> Option<Event> {
+        match event.node().and_then(|node| self.get_mut(node)) {
+            Some(node) => node.postpone(event),
+            None => Some(event),
         }
     }
 

@@ -52,13 +52,24 @@ pub enum Invariant {
     OnlyTrusted,
     /// Every refusal and failure has a cause.
     RefusalHasCause,
+    /// A blob stays on disk while a task, a kept result or a folder needs it, also over a restart.
+    BlobIsKept,
+    /// An attempt starts only when all bytes of its input are at its worker, and its owner has shown
+    /// them.
+    InputIsThere,
+    /// A task succeeds only when all bytes of its output are on its owner's disk.
+    OutputIsThere,
+    /// A node sends blobs only to peers of whose tasks they are inputs or outputs.
+    OnlyGiven,
+    /// The bytes that an engine counts for blobs are those on its disk.
+    BlobSpace,
     /// No code panics.
     NoPanic,
 }
 
 impl Invariant {
     /// All invariants.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
         Self::ResultWasProduced,
@@ -80,6 +91,11 @@ impl Invariant {
         Self::NoWaste,
         Self::OnlyTrusted,
         Self::RefusalHasCause,
+        Self::BlobIsKept,
+        Self::InputIsThere,
+        Self::OutputIsThere,
+        Self::OnlyGiven,
+        Self::BlobSpace,
         Self::NoPanic,
     ];
 
@@ -107,6 +123,11 @@ impl Invariant {
             Self::NoWaste => "a worker that runs an ended task receives a cancel",
             Self::OnlyTrusted => "tasks go only to workers that their owner trusts",
             Self::RefusalHasCause => "every refusal and failure has a cause",
+            Self::BlobIsKept => "a blob stays while a task, a result or a folder needs it",
+            Self::InputIsThere => "an attempt starts with its input, which its owner has shown",
+            Self::OutputIsThere => "a task succeeds with its output on its owner's disk",
+            Self::OnlyGiven => "a blob goes only to nodes that were given it",
+            Self::BlobSpace => "the space of blobs is that of their files",
             Self::NoPanic => "no code panics",
         }
     }

@@ -65,6 +65,8 @@ impl Scenario {
             format!("{command} --varied --seed {seed}")
         } else if is(Self::grouped(seed)) {
             format!("{command} --groups --seed {seed}")
+        } else if is(Self::blobs(seed)) {
+            format!("{command} --blobs --seed {seed}")
         } else if is(Self::large()) {
             format!("{command} --large --seed {seed}")
         } else if let [owner, worker] = &self.crashes[..]

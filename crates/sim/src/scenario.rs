@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    blob_load::BlobLoad,
     crash::{CrashAt, CrashPoint, Moment},
     faults::Faults,
     limits,
@@ -49,6 +50,11 @@ pub struct Scenario {
     pub max_members: usize,
     /// Maximum difference between the clocks of nodes. It must have no effect.
     pub skew: Duration,
+    /// How many tasks have blobs, and what happens to these.
+    pub blobs: BlobLoad,
+    /// Rests of the network, each longer than a blob stays without a task, at equal distances in
+    /// `period`. They are not part of it.
+    pub rests: u32,
     /// Whether the report holds the whole trace.
     pub keep_trace: bool,
 }
@@ -74,6 +80,8 @@ impl Default for Scenario {
             max_ended: limits::KEPT,
             max_members: limits::KEPT,
             skew: Duration::ZERO,
+            blobs: BlobLoad::none(),
+            rests: 0,
             keep_trace: false,
         }
     }
@@ -126,6 +134,8 @@ impl Scenario {
             max_members: limits::KEPT,
             skew: rng.up_to(Duration::from_secs(86_400)),
             groups: if rng.chance(500) { 1 + rng.below(5) } else { 0 },
+            blobs: BlobLoad::none(),
+            rests: 0,
             keep_trace: false,
             distances: (0..rng.below(9))
                 .map(|_| if rng.chance(500) { rng.millis(0, 300) } else { Duration::ZERO })
@@ -213,5 +223,46 @@ impl Scenario {
             max_members: if seed % 4 == 3 { limits::MEMBERS } else { limits::KEPT },
             ..Self::default()
         }
+    }
+
+    /// Tasks with blobs as inputs and outputs, in another network for every seed. Blob files are
+    /// lost, disks are full, room is short, and an owner guesses hashes. Every other seed rests for
+    /// longer than a blob stays without a task.
+    #[must_use]
+    pub fn blobs(seed: u64) -> Self {
+        let rng = &mut SimRng::new(!seed);
+        let owners = 1 + rng.below(3);
+        let workers = if owners == 1 { 1 } else { 0 } + rng.below(4);
+        Self {
+            nodes: owners + 1 + workers,
+            owners,
+            slots: 1 + rng.below(3) as u32,
+            tasks: 30 + rng.below(60),
+            period: rng.millis(5_000, 60_000),
+            latency: rng.up_to(Duration::from_millis(20)),
+            jitter: rng.up_to(Duration::from_millis(60)),
+            fsync: rng.up_to(Duration::from_millis(100)),
+            max_ended: if rng.chance(300) { rng.below(30) } else { limits::KEPT },
+            blobs: BlobLoad {
+                // From room for a few blobs to room for all.
+                budget: 1 << (25 + rng.below(6)),
+                ..BlobLoad::usual()
+            },
+            rests: if seed % 2 == 1 { 1 + rng.below(2) as u32 } else { 0 },
+            ..Self::default()
+        }
+    }
+
+    /// The time of an event that the seed places at `within` the period.
+    pub(crate) fn with_rests(&self, within: Duration) -> Duration {
+        let part = within.as_micros() * u128::from(self.rests + 1);
+        let rests = part.checked_div(self.period.as_micros()).unwrap_or(0);
+        let rests = u32::try_from(rests).unwrap_or(self.rests).min(self.rests);
+        within + limits::REST * rests
+    }
+
+    /// The period and all rests.
+    pub(crate) fn duration(&self) -> Duration {
+        self.period + limits::REST * self.rests
     }
 }

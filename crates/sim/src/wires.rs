@@ -161,6 +161,14 @@ impl Wires {
         self.wires.get(&key).is_some_and(|wire| wire.carries_well(now))
     }
 
+    /// The connection between the two, if packets arrive in both directions.
+    pub(crate) fn connection(&self, a: usize, b: usize) -> Option<u32> {
+        let (key, _) = wire_of(a, b);
+        let wire = self.wires.get(&key)?;
+        let both = wire.carries(Side::Lower) && wire.carries(Side::Upper);
+        both.then(|| wire.connection())
+    }
+
     // === Packets ===
 
     /// Sends a packet. It is lost without a connection, and while its direction is silent.

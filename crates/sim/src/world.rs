@@ -52,7 +52,7 @@ impl<'h> World<'h> {
         }
         host.wires.connect_all(&mut host.timeline, &host.nodes);
         host.timeline.plan_in(Duration::ZERO, Event::Probe);
-        let until = host.timeline.now() + host.scenario.period + limits::SETTLE_TIME;
+        let until = host.timeline.now() + host.scenario.duration() + limits::SETTLE_TIME;
         let tasks = u64::try_from(host.scenario.tasks).unwrap_or(u64::MAX);
         let steps = limits::STEPS.saturating_mul(tasks.saturating_add(1_000));
         while !self.finished
@@ -72,20 +72,19 @@ impl<'h> World<'h> {
 
     /// Plans the faults, and what callers submit and cancel.
     fn plan(&mut self) {
-        let Host { injector, timeline, nodes, callers, scenario, policies, .. } = &mut self.host;
-        injector.plan(timeline, nodes);
-        callers.plan_tasks(timeline, nodes, scenario, policies.tasks.as_mut());
+        let Host { injector, timeline, nodes, callers, scenario, policies, blobs, .. } =
+            &mut self.host;
+        injector.plan(timeline, nodes, scenario);
+        let change = policies.tasks.as_mut();
+        callers.plan_tasks(timeline, nodes, scenario, (change, &mut *blobs));
         callers.plan_groups(timeline, nodes, scenario);
+        blobs.plan(timeline, scenario);
     }
 
     /// Handles one event. Events of a suspended node wait until it resumes.
     fn handle(&mut self, event: Event) -> Step {
         let host = &mut self.host;
-        let event = match event.node().and_then(|node| host.nodes.get_mut(node)) {
-            Some(node) => node.postpone(event),
-            None => Some(event),
-        };
-        let Some(event) = event else { return Ok(()) };
+        let Some(event) = host.nodes.postpone(event) else { return Ok(()) };
         match event {
             Event::Wake { node } => self.wake(node),
             Event::Deliver { from, to, connection, packet } => {
@@ -133,6 +132,7 @@ impl<'h> World<'h> {
                 host.wires.cut(&mut host.timeline, a, b, true);
                 Ok(())
             }
+            Event::Blobs { node, boot, step } => host.on_blob_step(node, boot, step),
             Event::Probe => self.probe(),
             Event::FaultsEnd => {
                 host.injector.end_faults();

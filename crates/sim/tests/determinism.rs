@@ -15,6 +15,15 @@ fn the_same_seed_gives_the_same_trace() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_trace_with_blobs() {
+    for seed in 0..20 {
+        let scenario = Scenario { keep_trace: true, ..Scenario::blobs(seed) };
+        let (first, second) = (scenario.run(seed).unwrap(), scenario.run(seed).unwrap());
+        assert!(first == second, "seed {seed}");
+    }
+}
+
+#[test]
 fn keeping_the_trace_changes_nothing() {
     let kept = Scenario { keep_trace: true, ..Scenario::default() }.run(5).unwrap();
     let not = Scenario::default().run(5).unwrap();
@@ -34,6 +43,7 @@ fn every_kind_of_fault_is_injected() {
     let mut kinds = BTreeSet::new();
     for seed in 0..50 {
         kinds.extend(Scenario::default().run(seed).unwrap().faults.into_keys());
+        kinds.extend(Scenario::blobs(seed).run(seed).unwrap().faults.into_keys());
     }
     assert_eq!(kinds, BTreeSet::from(FaultKind::ALL));
 }

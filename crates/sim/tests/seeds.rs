@@ -49,6 +49,7 @@ fn kept_seeds_hold() {
             "default" => Scenario::default(),
             "varied" => Scenario::varied(seed),
             "groups" => Scenario::grouped(seed),
+            "blobs" => Scenario::blobs(seed),
             other => panic!("unknown scenario {other}"),
         };
         if let Err(failure) = scenario.run(seed) {

@@ -13,6 +13,7 @@ use super::{
     submission::Submission,
 };
 use crate::{
+    blobs::Blobs,
     event::Event,
     limits,
     node::{FAMILY, HANDLERS, Node},
@@ -31,12 +32,12 @@ impl Callers {
         timeline: &mut Timeline,
         nodes: &Nodes,
         scenario: &Scenario,
-        mut change: Option<&mut Tasks<'_>>,
+        (mut change, blobs): (Option<&mut Tasks<'_>>, &mut Blobs),
     ) {
         for number in 0..scenario.tasks {
             let rng = &mut self.rng;
             let owner = rng.below(scenario.owners);
-            let when = Time::ZERO + rng.up_to(scenario.period);
+            let when = Time::ZERO + scenario.with_rests(rng.up_to(scenario.period));
             let mut task = random_task(rng, number);
             let second_id = TaskId::from_bytes(rng.bytes());
             let mut targets = Vec::new();
@@ -59,7 +60,9 @@ impl Callers {
                 timeline.plan(when, Event::Cancel { task: number });
             }
             let usual = nodes.get(owner).map(Node::durability).unwrap_or_default();
-            self.add(Submission::new(owner, task, second_id, usual).with_targets(targets));
+            let input = blobs.input(owner);
+            let submission = Submission::new(owner, task, second_id, usual);
+            self.add(submission.with_input(input).with_targets(targets));
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use meshwork_core::{Durability, PeerId, Task, TaskEnd, TaskId, Time};
+use meshwork_core::{BlobRef, Durability, PeerId, Task, TaskEnd, TaskId, Time};
+
+use crate::limits;
 
 /// A task that a caller submits, once or more, and the answers.
 #[derive(Debug)]
@@ -22,8 +24,21 @@ pub(crate) struct Submission {
     end: Option<TaskEnd>,
     /// The task was in memory only, and its owner's process died.
     lost: bool,
-    /// Its group ended before it was accepted.
+    /// Its group ended before it was accepted, or there was no room for its input.
     refused: bool,
+    input: InputState,
+    /// Tries to store the input that have failed.
+    store_tries: u32,
+}
+
+/// The state of an input that is a blob. `Unknown → Storing → Stored`; each can go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InputState {
+    Unknown,
+    /// The owner is asked for it, or stores it.
+    Storing,
+    /// The owner has it, for the time of a lease.
+    Stored,
 }
 
 impl Submission {
@@ -41,7 +56,19 @@ impl Submission {
             end: None,
             lost: false,
             refused: false,
+            input: InputState::Unknown,
+            store_tries: 0,
         }
+    }
+
+    /// The task with a blob as its input.
+    pub(super) fn with_input(mut self, input: Option<BlobRef>) -> Self {
+        if let Some(input) = input {
+            self.task.input = input.into();
+            // No worker may ever have room for it: each refusal begins its time in the queue again.
+            self.task.limits.total.get_or_insert(limits::BLOB_TOTAL);
+        }
+        self
     }
 
     pub(super) fn with_targets(self, targets: Vec<PeerId>) -> Self {
@@ -91,6 +118,35 @@ impl Submission {
         self.refused
     }
 
+    /// Whether its owner has its input, as far as the caller knows.
+    pub(crate) fn has_input(&self) -> bool {
+        self.input == InputState::Stored
+    }
+
+    /// Whether its owner is asked for its input, or stores it.
+    pub(crate) fn is_storing(&self) -> bool {
+        self.input == InputState::Storing
+    }
+
+    /// Its owner is asked for its input.
+    pub(super) fn on_storing(&mut self) {
+        self.input = InputState::Storing;
+    }
+
+    /// Its owner has its input.
+    pub(super) fn on_stored(&mut self) {
+        self.input = InputState::Stored;
+    }
+
+    /// Its owner does not store its input. Returns how often that has happened; the last time, the
+    /// caller gives up.
+    pub(super) fn on_not_stored(&mut self) -> u32 {
+        self.input = InputState::Unknown;
+        self.store_tries += 1;
+        self.refused |= self.store_tries >= limits::STORE_TRIES && self.accepted_as.is_none();
+        self.store_tries
+    }
+
     /// Whether its caller asks for nothing more: the task is lost, or refused for good.
     pub(super) fn is_over(&self) -> bool {
         self.lost || self.refused
@@ -104,6 +160,7 @@ impl Submission {
     /// The task as it is submitted now; the `second` time its id is another one if it has a key.
     pub(super) fn submit(&mut self, now: Time, second: bool) -> Task {
         self.submitted_at.get_or_insert(now);
+        self.input = InputState::Unknown;
         let mut task = self.task.clone();
         if second && task.idempotency_key.is_some() {
             task.id = self.second_id;
@@ -138,6 +195,10 @@ impl Submission {
     /// The owner's process has died.
     pub(super) fn on_owner_killed(&mut self) {
         self.lost |= self.was_submitted() && !self.durable;
+        if self.input == InputState::Stored {
+            // The store is asked again.
+            self.input = InputState::Storing;
+        }
     }
 
     /// The owner's process has died, and the whole group was in memory.

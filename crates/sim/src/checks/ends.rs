@@ -16,6 +16,9 @@ impl Checks<'_> {
             TaskEnd::Succeeded(result) => result,
             TaskEnd::Failed(failure) => {
                 let code = failure.code;
+                if code == FailureCode::InputLost {
+                    return self.lost_input(id, failure.worker.as_deref());
+                }
                 let refused = matches!(code, FailureCode::Refused | FailureCode::UnknownHandler);
                 return if refused && !self.may_refuse(id, failure.worker.as_deref()) {
                     Err(Broken::new(Invariant::RefusalHasCause, format!("{id}: {failure}")))

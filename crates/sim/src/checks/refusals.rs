@@ -36,6 +36,9 @@ impl Checks<'_> {
             Reason::DiskFull { retry_after } if submits && self.is_short(index) => {
                 Ok(AfterRefusal::NoRoom { retry_after: *retry_after })
             }
+            Reason::BlobMissing { .. } if submits && self.may_miss_input(index, number) => {
+                Ok(AfterRefusal::Later)
+            }
             Reason::NotFound | Reason::Forgotten { .. }
                 if id.is_some_and(|id| {
                     let is_denied = *reason == Reason::NotFound && self.callers.is_durable(&id);

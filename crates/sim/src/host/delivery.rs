@@ -7,6 +7,7 @@ use crate::{
     crash::{CrashPoint, Moment, received_by_owner, received_by_worker},
     event::Packet,
     frame_text::{OwnerFrame, WorkerFrame},
+    node::Node,
     report::Step,
 };
 
@@ -28,6 +29,9 @@ impl Host<'_> {
         match packet {
             Packet::Hello(advert) => {
                 self.feed(to, Input::PeerReady { peer, advert: *advert })?;
+                if let Some(version) = self.nodes.get(from).and_then(Node::version) {
+                    self.feed(to, Input::PeerSpeaks { peer, version })?;
+                }
                 let round_trip = Some(self.wires.round_trip(from, to));
                 // Two measurements, because the engine does not use the first one alone.
                 for _ in 0..2 {

@@ -43,11 +43,10 @@ impl Host<'_> {
                 Effect::Stop { run } => self.stop_execution(node, run.0),
                 Effect::Reply { token, reply } => self.reply(node, token, reply)?,
                 Effect::TaskChanged { id, state, .. } => self.on_state(node, id, &state)?,
-                Effect::Message(_)
-                | Effect::TaskProgress { .. }
-                | Effect::RemoveBlobs { .. }
-                | Effect::Fetch { .. }
-                | Effect::StopFetch { .. } => {}
+                Effect::Fetch { blob, from } => self.fetcher().fetch(node, blob, &from)?,
+                Effect::StopFetch { hash } => self.fetcher().stop_fetch(node, &hash),
+                Effect::RemoveBlobs { blobs } => self.stores().remove_blobs(node, &blobs)?,
+                Effect::Message(_) | Effect::TaskProgress { .. } => {}
             }
         }
         Ok(())
@@ -65,6 +64,7 @@ impl Host<'_> {
         self.timeline.log(format_args!("n{index} {} is {state}", id.short()));
         if state.is_terminal() {
             self.checks().reported(index, &id, true, "report")?;
+            self.checks().has_bytes(index, id)?;
             self.callers.on_ended(id, self.timeline.now());
         }
         self.history.on_state(id, state)?;
@@ -180,6 +180,7 @@ impl Host<'_> {
         let session = process.and_then(|process| process.sessions.to_worker(worker));
         let Some(session) = session else { return Ok(()) };
         self.checks().trust(owner, worker, &frames)?;
+        self.give_inputs(owner, worker, &frames)?;
         if frames.iter().any(|frame| matches!(frame, ToWorker::Assign(_))) {
             self.probes.expect(owner, worker);
         }
@@ -193,6 +194,18 @@ impl Host<'_> {
         let packet = Packet::ToWorker { session, frames };
         self.wires.send(&mut self.timeline, owner, worker, packet);
         self.dies(owner, &points, Moment::After);
+        Ok(())
+    }
+
+    /// From now on the worker may fetch the inputs of these assignments.
+    fn give_inputs(&mut self, owner: usize, worker: usize, frames: &[ToWorker]) -> Step {
+        for frame in frames {
+            let ToWorker::Assign(work) = frame else { continue };
+            if let Some(blob) = work.input.blob() {
+                self.checks().speaks(owner, worker, work.task)?;
+                self.blobs.give(owner, worker, blob.hash);
+            }
+        }
         Ok(())
     }
 

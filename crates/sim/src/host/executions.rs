@@ -1,7 +1,7 @@
 //! Executions: their handler decides at the start how long they take and how they end.
 
 use meshwork_core::{
-    Assignment, AttemptEnd, FailureCode, TaskFailure,
+    Assignment, AttemptEnd, BlobHash, BlobRef, FailureCode, Payload, TaskFailure,
     engine::{Input, RunId},
 };
 
@@ -49,9 +49,25 @@ impl Host<'_> {
             takes = limit;
             end = AttemptEnd::Failed(TaskFailure::new(FailureCode::TimedOut, "its time limit"));
         }
+        let input = work.input.blob();
+        let lost = self.read_input(index, owner, input, &mut end)?;
         let began = self.timeline.now();
         let ends = began + takes;
-        let execution = Execution { owner, epoch, task: id, attempt, began, ends, end, stalled };
+        let (input, blobs) = (input.map(|blob| blob.hash), None);
+        let task = id;
+        let execution = Execution {
+            owner,
+            epoch,
+            task,
+            attempt,
+            began,
+            ends,
+            end,
+            stalled,
+            input,
+            lost,
+            blobs,
+        };
         if let Some(process) = self.nodes.process_mut(index) {
             process.executions.begin(run, execution);
         }
@@ -64,6 +80,45 @@ impl Host<'_> {
         self.timeline.plan(ends, Event::RunEnds { node: index, boot, run });
         self.injector.plan_crash_within(&mut self.timeline, index, boot, takes);
         Ok(())
+    }
+
+    /// An attempt reads its input, and may have a blob as its output. Returns the blobs that it cannot
+    /// read.
+    fn read_input(
+        &mut self,
+        index: usize,
+        owner: usize,
+        input: Option<BlobRef>,
+        end: &mut AttemptEnd,
+    ) -> Result<Vec<BlobHash>, Broken> {
+        let lost = match &input {
+            Some(input) => self.checks().may_run(index, owner, input)?,
+            None => Vec::new(),
+        };
+        if !lost.is_empty() {
+            let failure = TaskFailure::new(FailureCode::InputLost, "a file is gone");
+            *end = AttemptEnd::Failed(failure);
+        } else if matches!(end, AttemptEnd::Output(_))
+            && let Some(output) = self.blobs.output(input)
+        {
+            *end = AttemptEnd::Output(output.into());
+        }
+        Ok(lost)
+    }
+
+    /// The output of an execution is a blob: its bytes are written, and it ends a little later.
+    fn publish_output(&mut self, index: usize, boot: u32, run: u64, output: BlobRef) {
+        let now = self.timeline.now();
+        let is_full = self.nodes.get(index).is_some_and(|node| node.disk.files.is_full(now));
+        let (at, published) = if is_full {
+            (now, Err(TaskFailure::new(FailureCode::NoSpace, "the disk is full")))
+        } else {
+            (now + self.stores().publish_time(), Ok(self.stores().publish(index, &output.hash)))
+        };
+        if let Some(process) = self.nodes.process_mut(index) {
+            process.executions.publish(run, at, published);
+        }
+        self.timeline.plan(at, Event::RunEnds { node: index, boot, run });
     }
 
     /// A handler is asked to stop. It stops soon, unless it stalls or ends by itself before.
@@ -80,6 +135,11 @@ impl Host<'_> {
     /// An execution ends, unless its end was rescheduled.
     pub(crate) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
         let process = self.nodes.process(index).filter(|_| self.nodes.is_in_boot(index, boot));
+        if let Some(output) = process.and_then(|process| process.executions.unpublished(run)) {
+            self.publish_output(index, boot, run, output);
+            return Ok(());
+        }
+        let process = self.nodes.process(index).filter(|_| self.nodes.is_in_boot(index, boot));
         if !process.is_some_and(|process| process.executions.has(run))
             || self.dies(index, B7, Moment::Before)
         {
@@ -87,7 +147,8 @@ impl Host<'_> {
         }
         let Some(process) = self.nodes.process_mut(index) else { return Ok(()) };
         let Some(execution) = process.executions.end(run) else { return Ok(()) };
-        let Execution { owner, epoch, task, attempt, began, ends, end, stalled: _ } = execution;
+        let Execution { owner, epoch, task, attempt, began, ends, end, lost, blobs, .. } =
+            execution;
         // The result must be kept once the worker's disk has written all of it.
         if index != owner && self.callers.is_durable(&task) {
             process.on_attempt_finished(FinishedAttempt { owner, epoch, task });
@@ -98,7 +159,18 @@ impl Host<'_> {
         }
         self.timeline.log(format_args!("n{index} has run {epoch} of n{owner}: {}", end_name(&end)));
         let took = ends.since(began);
-        self.feed(index, Input::Finished { run: RunId(run), end, took })?;
+        for hash in lost {
+            self.stores().feed_lost(index, hash)?;
+        }
+        let run = RunId(run);
+        let input = match (end, blobs) {
+            (AttemptEnd::Output(Payload::Blob(output)), Some(blobs)) => {
+                self.blobs.give(index, owner, output.hash);
+                Input::Collected { run, blobs, output: *output, took }
+            }
+            (end, _) => Input::Finished { run, end, took },
+        };
+        self.feed(index, input)?;
         self.dies(index, B7, Moment::After);
         self.settle(index)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use meshwork_core::engine::Input;
+use meshwork_core::engine::{BlobEvent, Input};
 
 use super::Host;
 use crate::{
@@ -20,6 +20,8 @@ impl Host<'_> {
         let clock = node.clock(self.timeline.now());
         let mut engine = node.next_boot();
         let mut ledger = node.disk.ledger();
+        let (orphans, gone) = node.disk.files.start(ledger.blobs());
+        // Only a fault takes a file away that has a record; another check finds all others.
         let archived = ledger.archived_len();
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
         engine.restore_archive(&mut ledger).map_err(lost)?;
@@ -44,12 +46,19 @@ impl Host<'_> {
         self.timeline.log(format_args!(
             "n{index} starts, boot {boot}: {restored} tasks, {results} results, {archived} archived"
         ));
+        if orphans + gone.len() > 0 {
+            self.timeline.log(format_args!("n{index} removes {orphans} files, misses {gone:?}"));
+        }
+        for hash in gone {
+            self.feed(index, Input::BlobEvent(BlobEvent::Lost { hash }))?;
+        }
         for peer in peers {
             self.feed(index, Input::Trust { peer, trusted: true })?;
         }
         self.settle(index)?;
         let checks = self.checks();
         checks.groups_on_disk(index)?;
+        checks.needed_bytes(index)?;
         checks.known(index)
     }
 

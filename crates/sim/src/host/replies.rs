@@ -44,6 +44,13 @@ impl Host<'_> {
     /// A caller receives a reply.
     fn on_reply(&mut self, index: usize, token: Token, request: Request, reply: Reply) -> Step {
         match (reply, request) {
+            (Reply::Blobs(reply), Request::Store { task, step }) => {
+                self.stores().on_store_reply(index, (task, step), Ok(reply))
+            }
+            (Reply::Refused(reason), Request::Store { task, step }) => {
+                self.stores().on_store_reply(index, (task, step), Err(&reason))
+            }
+            (_, Request::Offer) => Ok(()),
             (Reply::Accepted { id }, Request::Submit { task } | Request::About { task }) => {
                 self.on_accepted(index, token, task, id)
             }
@@ -55,7 +62,7 @@ impl Host<'_> {
             }
             (
                 Reply::Accepted { .. },
-                Request::SubmitMembers { .. } | Request::CancelGroup { .. },
+                Request::SubmitMembers { .. } | Request::CancelGroup { .. } | Request::Store { .. },
             )
             | (Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } | Reply::Blobs(_), _) => {
                 Ok(())
@@ -95,6 +102,7 @@ impl Host<'_> {
 
     fn on_accepted(&mut self, index: usize, token: Token, task: usize, id: TaskId) -> Step {
         self.checks().reported(index, &id, false, "answer")?;
+        self.checks().has_bytes(index, id)?;
         let Some(process) = self.nodes.process_mut(index) else { return Ok(()) };
         if !self.history.has_ended(&id) {
             process.task_accepted(id);
@@ -149,6 +157,7 @@ impl Host<'_> {
                 self.callers.on_members_refused(&mut self.timeline, &self.nodes, group, then);
                 Ok(())
             }
+            Request::Store { .. } | Request::Offer => Ok(()),
             Request::CancelGroup { group } => {
                 self.callers.on_cancel_answered(group);
                 let Some(group) = self.callers.group(group) else { return Ok(()) };

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use meshwork_core::{AttemptEnd, Epoch, TaskId, Time};
+use meshwork_core::{
+    AttemptEnd, BlobHash, BlobRef, Epoch, TaskFailure, TaskId, Time, engine::NewBlob,
+};
 
 /// One execution. Its end is decided when it begins.
 #[derive(Debug)]
@@ -16,6 +18,12 @@ pub(crate) struct Execution {
     pub(crate) end: AttemptEnd,
     /// The execution ignores stop requests.
     pub(crate) stalled: bool,
+    /// Its input, if it is a blob.
+    pub(crate) input: Option<BlobHash>,
+    /// Blobs of its input that it cannot read.
+    pub(crate) lost: Vec<BlobHash>,
+    /// Its output, if it is a blob that is on disk.
+    pub(crate) blobs: Option<Vec<NewBlob>>,
 }
 
 /// The executions that have not ended, by the number that the engine gave them.
@@ -35,11 +43,38 @@ impl Executions {
     /// stalls, or ends by itself before.
     pub(crate) fn stop(&mut self, run: u64, at: Time) -> bool {
         let Some(execution) = self.0.get_mut(&run) else { return false };
-        if execution.stalled || execution.ends <= at {
+        if execution.stalled || execution.blobs.is_some() || execution.ends <= at {
             return false;
         }
         (execution.ends, execution.end) = (at, AttemptEnd::Cancelled);
         true
+    }
+
+    /// The output of an execution, if it is a blob that is not on disk yet.
+    pub(crate) fn unpublished(&self, run: u64) -> Option<BlobRef> {
+        let execution = self.0.get(&run).filter(|execution| execution.blobs.is_none())?;
+        let AttemptEnd::Output(output) = &execution.end else { return None };
+        output.blob()
+    }
+
+    /// The output of an execution is on disk, or there is no room for it: it ends at `at`.
+    pub(crate) fn publish(
+        &mut self,
+        run: u64,
+        at: Time,
+        output: Result<Vec<NewBlob>, TaskFailure>,
+    ) {
+        let Some(execution) = self.0.get_mut(&run) else { return };
+        execution.ends = at;
+        match output {
+            Ok(blobs) => execution.blobs = Some(blobs),
+            Err(failure) => execution.end = AttemptEnd::Failed(failure),
+        }
+    }
+
+    /// The inputs of executions that are blobs.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &BlobHash> {
+        self.0.values().filter_map(|execution| execution.input.as_ref())
     }
 
     pub(crate) fn end(&mut self, run: u64) -> Option<Execution> {

@@ -7,7 +7,7 @@ use meshwork_core::{
     engine::{Effect, Engine, Input},
 };
 
-use super::{executions::Executions, sessions::Sessions};
+use super::{executions::Executions, fetches::Fetches, sessions::Sessions};
 use crate::{event::Event, limits, rng::SimRng};
 
 /// An attempt that has run for another owner.
@@ -34,6 +34,7 @@ pub(crate) struct Process {
     engine: Engine,
     pub(crate) sessions: Sessions,
     pub(crate) executions: Executions,
+    pub(crate) fetches: Fetches,
     /// The events that wait for the process while it is suspended.
     suspended: Option<Vec<Event>>,
     /// The process is stopping, and places no further tasks.
@@ -59,6 +60,7 @@ impl Process {
             engine,
             sessions: Sessions::default(),
             executions: Executions::default(),
+            fetches: Fetches::default(),
             suspended: None,
             closing: false,
             wake_at: Time::NEVER,
@@ -86,6 +88,11 @@ impl Process {
         let mut effects: Vec<Effect> = Vec::new();
         self.engine.end_pass(&mut effects, clock, rng, &mut Vec::new());
         effects
+    }
+
+    /// Sets the bytes that blobs may take.
+    pub(crate) fn set_blob_budget(&mut self, bytes: u64) {
+        self.engine.set_blob_budget(bytes);
     }
 
     /// A caller has read the end of this task.

@@ -14,6 +14,9 @@ impl World<'_> {
     /// A caller submits a task.
     pub(super) fn submit(&mut self, task: usize, second: bool) -> Step {
         let host = &mut self.host;
+        if host.callers.needs_input(task) {
+            return host.stores().find_input(task);
+        }
         let (callers, cx) = host.callers();
         let Some((owner, input)) = callers.submit(cx, task, second) else { return Ok(()) };
         if host.dies(owner, A1, Moment::Before) {

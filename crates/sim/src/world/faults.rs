@@ -43,8 +43,14 @@ impl World<'_> {
             FaultKind::FailedDisk => host.nodes.change(any, |node| node.disk.fail_next()),
             FaultKind::Distrust => return self.distrust(),
             FaultKind::ClockJump => injector.suspend(timeline, &mut host.nodes, any),
-            // These faults are injected into frames.
-            FaultKind::ResultTwice | FaultKind::AssignTwice | FaultKind::Lie => {}
+            FaultKind::BlobDamaged => return host.stores().damage_blob(any),
+            FaultKind::FullDisk => host.stores().fill_disk(any),
+            // These faults are injected into frames, or into answers about blobs.
+            FaultKind::ResultTwice
+            | FaultKind::AssignTwice
+            | FaultKind::Lie
+            | FaultKind::WrongBytes
+            | FaultKind::GuessedHash => {}
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use meshwork_core::{
     Time,
-    engine::{Effect, Engine, Input, view::Sizes},
+    engine::{BlobRequest, Effect, Engine, Input, Token, view::Sizes},
 };
 
 use super::World;
@@ -20,6 +20,7 @@ impl World<'_> {
         let host = &mut self.host;
         host.timeline.log(format_args!("all work has ended"));
         host.checks().delivered()?;
+        self.check_blobs()?;
         self.check_tables()?;
         let host = &mut self.host;
         for owner in 0..host.nodes.owners() {
@@ -36,6 +37,27 @@ impl World<'_> {
         if ends != u64::try_from(tasks).unwrap_or(u64::MAX) {
             let details = format!("{ends} of {tasks} tasks have ended");
             return Err(Broken::new(Invariant::OneEnd, details));
+        }
+        Ok(())
+    }
+
+    /// Nothing is left of blobs that were on their way, and what nothing needs can be removed.
+    fn check_blobs(&mut self) -> Step {
+        if !self.host.blobs.are_on() {
+            return Ok(());
+        }
+        for index in 0..self.host.nodes.len() {
+            self.host.checks().no_blob_left(index)?;
+            let now = self.host.timeline.now();
+            let up = self.host.nodes.get(index).filter(|node| node.is_up());
+            let Some(clock) = up.map(|node| node.clock(now)) else { continue };
+            let request = BlobRequest::Collect;
+            let collect = Input::Blobs { request, token: Token(u32::MAX) };
+            self.run_alone(index, collect, clock + limits::REST)?;
+            let checks = self.host.checks();
+            checks.blob_space(index)?;
+            checks.needed_bytes(index)?;
+            checks.only_needed_left(index)?;
         }
         Ok(())
     }
@@ -63,7 +85,11 @@ impl World<'_> {
     /// Fires one node's timers. Only its disk answers, so that it can forget old tasks; its other
     /// effects are dropped, because they would only keep it busy.
     fn tick_alone(&mut self, index: usize, clock: Time) -> Step {
-        let mut inputs = VecDeque::from([Input::Tick]);
+        self.run_alone(index, Input::Tick, clock)
+    }
+
+    fn run_alone(&mut self, index: usize, input: Input, clock: Time) -> Step {
+        let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             for effect in self.host.pass_alone(index, input, clock) {
                 inputs.extend(self.written(index, effect, clock)?);
@@ -94,6 +120,10 @@ impl World<'_> {
                     node.disk.write(*volume, tasks);
                 }
                 Ok(Some(Input::Archived { first }))
+            }
+            Effect::RemoveBlobs { blobs } => {
+                self.host.stores().remove_blobs(index, &blobs)?;
+                Ok(None)
             }
             _ => Ok(None),
         }
