@@ -5,7 +5,10 @@
 //! Absent on purpose: the bytes. A blob is its hash, its size and the blobs that it names; which
 //! node has it is known to the [disks](crate::disk).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use meshwork_core::{BlobForm, BlobHash, BlobRef, Time, engine::NewBlob};
 
@@ -169,6 +172,16 @@ impl Blobs {
                 };
                 timeline.plan(at, event);
             }
+        }
+    }
+
+    /// How much longer a node that has died stays away: rarely for a rest of the network, in which
+    /// the leases of its blobs at others end.
+    pub(crate) fn absence(&mut self, scenario: &Scenario) -> Duration {
+        if scenario.rests > 0 && self.rng.chance(limits::ABSENCE) {
+            limits::REST + self.rng.millis(0, 20_000)
+        } else {
+            Duration::ZERO
         }
     }
 

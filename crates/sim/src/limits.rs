@@ -78,5 +78,7 @@ pub(crate) const STORE_TRIES: u32 = 12;
 pub(crate) const BLOB_TOTAL: Duration = Duration::from_secs(120);
 /// A rest of the network: longer than a blob stays without a task.
 pub(crate) const REST: Duration = Duration::from_secs(4_000);
+/// Deaths after which a node stays away for a rest, per thousand.
+pub(crate) const ABSENCE: u32 = 150;
 /// Tolerance of a task's time limit: timers are a microsecond late.
 pub(crate) const OVERDUE: Duration = Duration::from_millis(1);

@@ -261,6 +261,11 @@ impl Scenario {
         within + limits::REST * rests
     }
 
+    /// The longest time until all nodes are up again.
+    pub(crate) fn longest(&self) -> Duration {
+        self.duration() + limits::REST * self.rests.min(1)
+    }
+
     /// The period and all rests.
     pub(crate) fn duration(&self) -> Duration {
         self.period + limits::REST * self.rests

@@ -52,7 +52,7 @@ impl<'h> World<'h> {
         }
         host.wires.connect_all(&mut host.timeline, &host.nodes);
         host.timeline.plan_in(Duration::ZERO, Event::Probe);
-        let until = host.timeline.now() + host.scenario.duration() + limits::SETTLE_TIME;
+        let until = host.timeline.now() + host.scenario.longest() + limits::SETTLE_TIME;
         let tasks = u64::try_from(host.scenario.tasks).unwrap_or(u64::MAX);
         let steps = limits::STEPS.saturating_mul(tasks.saturating_add(1_000));
         while !self.finished

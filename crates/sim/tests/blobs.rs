@@ -9,7 +9,7 @@ use meshwork_sim::{BlobLoad, FaultKind, Faults, Scenario};
 fn blobs_are_where_they_must_be_whatever_happens() {
     let mut faults: BTreeMap<FaultKind, u64> = BTreeMap::new();
     let (mut fetched, mut removed, mut full, mut succeeded) = (0, 0, 0, 0);
-    for seed in 0..400 {
+    for seed in 0..200 {
         let scenario = Scenario { keep_trace: true, ..Scenario::blobs(seed) };
         let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
         for (kind, count) in report.faults {
@@ -21,12 +21,12 @@ fn blobs_are_where_they_must_be_whatever_happens() {
         succeeded += report.ends.succeeded;
     }
     let counts = [fetched, removed, full];
-    assert!(succeeded > 15_000 && fetched > 8_000, "{succeeded} succeeded, {counts:?}");
-    assert!(removed > 800 && full > 800, "{counts:?}");
+    assert!(succeeded > 7_500 && fetched > 4_000, "{succeeded} succeeded, {counts:?}");
+    assert!(removed > 400 && full > 400, "{counts:?}");
     for kind in
         [FaultKind::WrongBytes, FaultKind::GuessedHash, FaultKind::BlobDamaged, FaultKind::FullDisk]
     {
-        assert!(faults.get(&kind).is_some_and(|count| *count > 200), "{kind}: {faults:?}");
+        assert!(faults.get(&kind).is_some_and(|count| *count > 100), "{kind}: {faults:?}");
     }
 }
 

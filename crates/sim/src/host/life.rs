@@ -70,7 +70,7 @@ impl Host<'_> {
         // About a lease, and often much shorter.
         let lease = u64::try_from(self.scenario.lease.as_millis()).unwrap_or(u64::MAX);
         let most = if self.injector.chance(500) { 500 } else { lease * 5 / 2 };
-        let wait = self.injector.millis(20, most);
+        let wait = self.injector.millis(20, most) + self.blobs.absence(&self.scenario);
         self.timeline.plan_in(wait, Event::Restart { node: index });
     }
 
