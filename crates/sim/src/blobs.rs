@@ -69,7 +69,7 @@ impl Blobs {
     pub(crate) fn make(&mut self) -> BlobRef {
         if !self.rng.chance(self.load.folders) {
             let (hash, size) = self.make_file();
-            return BlobRef { hash, size, form: BlobForm::FILE };
+            return BlobRef::file(hash, size, false);
         }
         let mut sum = 0;
         let parts: Vec<BlobHash> = (0..1 + self.rng.below(limits::BLOB_PARTS))
@@ -82,7 +82,8 @@ impl Blobs {
             })
             .collect();
         let hash = self.add(limits::BLOB_ROOT_BYTES, parts);
-        BlobRef { hash, size: sum, form: BlobForm::Folder }
+        let list = limits::BLOB_ROOT_BYTES as u32;
+        BlobRef { hash, size: sum, form: BlobForm::Folder, list }
     }
 
     /// A file of a folder: a new one, or one that is there.

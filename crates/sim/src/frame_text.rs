@@ -32,7 +32,6 @@ impl fmt::Display for WorkerFrame<'_> {
         match self.0 {
             ToOwner::Credit(credit) => write!(f, "credit {} {}", credit.slots, credit.tasks),
             ToOwner::Accepted(epoch) => write!(f, "accepted {epoch}"),
-            ToOwner::Started(epoch) => write!(f, "started {epoch}"),
             ToOwner::Busy { epoch, .. } => write!(f, "busy {epoch}"),
             ToOwner::Refused { epoch: Some(epoch), reason } => {
                 write!(f, "refused {epoch} {}", reason.code())

@@ -29,6 +29,8 @@ use crate::{
 
 /// A file or folder that is being fetched from a peer.
 pub(super) struct Job {
+    /// Distinguishes it from other fetches of the same blob.
+    pub(super) number: u64,
     pub(super) place: Arc<Place>,
     /// Weak, so that the node ends when its last handle is gone.
     pub(super) calls: mpsc::WeakSender<Call>,

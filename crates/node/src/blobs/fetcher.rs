@@ -30,20 +30,24 @@ pub(crate) struct Fetcher {
     /// Of them, from one peer.
     peers: FxHashMap<PeerId, Weak<Semaphore>>,
     tasks: JoinSet<()>,
-    running: FxHashMap<BlobHash, AbortHandle>,
+    running: FxHashMap<BlobHash, (u64, AbortHandle)>,
+    /// The number of the next fetch.
+    next: u64,
 }
 
 impl Fetcher {
     pub(crate) fn new(net: NetHandle, place: Arc<Place>, calls: mpsc::WeakSender<Call>) -> Self {
         let turns = Arc::new(Semaphore::new(net_limits::FETCHES));
         let (peers, running) = (FxHashMap::default(), FxHashMap::default());
-        Self { net, place, calls, turns, peers, tasks: JoinSet::new(), running }
+        Self { net, place, calls, turns, peers, tasks: JoinSet::new(), running, next: 0 }
     }
 
     /// Begins or continues to fetch a blob. Its end is a [`BlobEvent`].
     pub(crate) fn start(&mut self, blob: BlobRef, from: PeerId) {
         self.forget_ended();
+        self.next += 1;
         let job = Job {
+            number: self.next,
             place: Arc::clone(&self.place),
             calls: self.calls.clone(),
             from,
@@ -52,14 +56,29 @@ impl Fetcher {
         };
         let turns = [self.turns_of(from), Arc::clone(&self.turns)];
         let task = self.tasks.spawn(run(job, self.net.clone(), turns));
-        self.running.insert(blob.hash, task);
+        self.running.insert(blob.hash, (self.next, task));
     }
 
     /// Stops a fetch. What has arrived is kept for a while.
     pub(crate) fn stop(&mut self, hash: &BlobHash) {
-        if let Some(task) = self.running.remove(hash) {
+        if let Some((_, task)) = self.running.remove(hash) {
             task.abort();
         }
+    }
+
+    /// Whether an event is of the present fetch of a blob. One of a fetch that was stopped may still
+    /// arrive, and its peer may not be that of the next fetch.
+    pub(crate) fn is_current(&mut self, number: u64, event: &BlobEvent) -> bool {
+        let (hash, has_ended) = match event {
+            BlobEvent::Fetched { hash, .. } | BlobEvent::FetchFailed { hash, .. } => (hash, true),
+            BlobEvent::FetchProgress { hash, .. } => (hash, false),
+            BlobEvent::Unreserved { .. } | BlobEvent::Lost { .. } => return true,
+        };
+        let is_current = self.running.get(hash).is_some_and(|(running, _)| *running == number);
+        if is_current && has_ended {
+            self.running.remove(hash);
+        }
+        is_current
     }
 
     fn turns_of(&mut self, peer: PeerId) -> Arc<Semaphore> {
@@ -74,7 +93,6 @@ impl Fetcher {
 
     fn forget_ended(&mut self) {
         while self.tasks.try_join_next().is_some() {}
-        self.running.retain(|_, task| !task.is_finished());
     }
 }
 
@@ -92,7 +110,7 @@ async fn run(job: Job, net: NetHandle, [of_peer, of_all]: [Arc<Semaphore>; 2]) {
             BlobEvent::FetchFailed { hash, fault: error.fault() }
         }
     };
-    report(&job.calls, end).await;
+    report(&job, end).await;
 }
 
 /// Fetches, and reports the progress meanwhile.
@@ -114,16 +132,16 @@ async fn fetch(
                 if bytes > reported {
                     reported = bytes;
                     let hash = job.blob.hash;
-                    report(&job.calls, BlobEvent::FetchProgress { hash, bytes }).await;
+                    report(job, BlobEvent::FetchProgress { hash, bytes }).await;
                 }
             }
         }
     }
 }
 
-async fn report(calls: &mpsc::WeakSender<Call>, event: BlobEvent) {
-    if let Some(calls) = calls.upgrade() {
-        // The driver has stopped.
-        calls.send(Call::BlobEvent(event)).await.ok();
+async fn report(job: &Job, event: BlobEvent) {
+    if let Some(calls) = job.calls.upgrade() {
+        // The driver may have stopped.
+        calls.send(Call::Fetched { number: job.number, event }).await.ok();
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Call {
     Blobs { request: BlobRequest, answer: BlobSender },
     /// Something happened to blobs.
     BlobEvent(BlobEvent),
+    /// A fetch of this number has ended, or has got bytes.
+    Fetched { number: u64, event: BlobEvent },
     /// Answer a question about the engine's state.
     Ask(Question),
     /// Copy the journal to this folder.
@@ -66,6 +68,7 @@ impl Call {
             | Self::Blobs { request: BlobRequest::Store { .. }, .. } => true,
             Self::Blobs { .. }
             | Self::BlobEvent(_)
+            | Self::Fetched { .. }
             | Self::Watch { .. }
             | Self::Handed { .. }
             | Self::Trust { .. }
@@ -89,6 +92,7 @@ impl Call {
             | Self::CancelGroup { .. }
             | Self::Blobs { .. }
             | Self::BlobEvent(_)
+            | Self::Fetched { .. }
             | Self::Watch { .. }
             | Self::Handed { .. }
             | Self::Trust { .. }

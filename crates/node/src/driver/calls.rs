@@ -49,6 +49,7 @@ impl Driver {
             }
             Call::Blobs { request, answer } => self.on_blobs(request, answer, now),
             Call::BlobEvent(event) => self.feed(Input::BlobEvent(event), now),
+            Call::Fetched { number, event } => self.on_fetch_event(number, event, now),
             Call::Ask(question) => self.outside.waiters.ask(question),
             Call::Drain { on, done } => {
                 self.feed(Input::Drain { on }, now);
@@ -121,7 +122,7 @@ impl Driver {
         }
     }
 
-    fn on_blobs(&mut self, request: BlobRequest, answer: BlobSender, now: Time) {
+    pub(super) fn on_blobs(&mut self, request: BlobRequest, answer: BlobSender, now: Time) {
         let bytes = self.outside.blobs.take_unreserved();
         if bytes > 0 {
             self.feed(Input::BlobEvent(BlobEvent::Unreserved { bytes }), now);

@@ -1,11 +1,12 @@
-//! Requests of peers for blobs: the engine says who may have them, and a thread that may block opens
-//! their files.
+//! Blobs between nodes: the events of fetches, and requests of peers. The engine says which peer may
+//! have a blob, and a thread that may block opens its file.
 
 use meshwork_core::{
     Time,
-    engine::{BlobEvent, Input},
+    engine::{BlobEvent, BlobRequest, Input},
 };
-use meshwork_net::blob::serve::{BlobEvent as BlobStreamEvent, BlobRequest};
+use meshwork_net::blob::serve::{BlobEvent as BlobStreamEvent, BlobRequest as PeerRequest};
+use tokio::sync::oneshot;
 
 use super::Driver;
 
@@ -19,7 +20,18 @@ impl Driver {
         }
     }
 
-    fn on_request(&self, request: BlobRequest) {
+    /// A fetch has ended, or has got bytes.
+    pub(super) fn on_fetch_event(&mut self, number: u64, event: BlobEvent, now: Time) {
+        if self.outside.fetcher.is_current(number, &event) {
+            self.feed(Input::BlobEvent(event), now);
+        } else if let BlobEvent::Fetched { blobs, .. } = event {
+            // The files are there, but nobody waits for them.
+            let (answer, _) = oneshot::channel();
+            self.on_blobs(BlobRequest::Store { blobs, reserved: 0 }, answer, now);
+        }
+    }
+
+    fn on_request(&self, request: PeerRequest) {
         if !self.engine.may_fetch(&request.peer, &request.hash) {
             request.refuse();
             return;

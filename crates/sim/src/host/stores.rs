@@ -133,7 +133,7 @@ impl Stores<'_, '_> {
             let short = root.hash.short();
             let what = format_args!("n{index} {short}");
             self.0.injector.count(&mut self.0.timeline, FaultKind::GuessedHash, what);
-            vec![NewBlob { hash: root.hash, size: root.size, serial: 1, links: Vec::new() }]
+            vec![NewBlob { hash: root.hash, size: root.blob_bytes(), serial: 1, links: Vec::new() }]
         } else {
             self.publish(index, &root.hash)
         };

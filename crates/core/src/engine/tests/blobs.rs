@@ -269,10 +269,9 @@ fn stored_blobs_make_no_room_for_those_they_come_with() {
     let mut net = alone(1);
     let known = add(&mut net, "known");
     net.pass(limits::BLOB_LEASE);
-    for blobs in [
-        vec![file("known", 2, &[]), file("new", 3, &[])],
-        vec![file("folder", 4, &["known"])],
-    ] {
+    for blobs in
+        [vec![file("known", 2, &[]), file("new", 3, &[])], vec![file("folder", 4, &["known"])]]
+    {
         let refused = store(&mut net, blobs);
         assert!(matches!(refused, Err(crate::Reason::NoSpace { .. })), "{refused:?}");
         assert!(net.nodes[0].engine.blobs().any(|blob| blob.hash == known.hash));
@@ -299,7 +298,7 @@ fn lost_file_takes_its_folders_with_it() {
     let mut net = alone(10);
     let all = [file("file", 1, &[]), file("part", 2, &["file"]), file("root", 3, &["part"])];
     store(&mut net, all.to_vec()).unwrap();
-    let folder = BlobRef { form: BlobForm::Folder, ..blob("root") };
+    let folder = BlobRef { form: crate::BlobForm::Folder, list: SIZE as u32, ..blob("root") };
     net.feed(0, Input::BlobEvent(crate::engine::BlobEvent::Lost { hash: blob("file").hash }));
     net.settle();
     net.submit(task_with(folder));
