@@ -18,7 +18,10 @@ fn a_later_format_is_refused_and_left_as_it_is() {
     store.write(|tables| tables.set(FORMAT, THIS_FORMAT + 1)).unwrap();
     drop(store);
     let error = refused(dir.path());
-    assert!(matches!(error, JournalError::Format { format: 3, .. }), "{error}");
+    assert!(
+        matches!(error, JournalError::Format { format, .. } if format == THIS_FORMAT + 1),
+        "{error}"
+    );
     assert!(error.to_string().contains("update"), "{error}");
 }
 
@@ -45,7 +48,7 @@ fn the_first_format_is_read() {
         else {
             panic!("{ended:?}")
         };
-        assert_eq!(store.meta(FORMAT).unwrap(), 2, "earlier versions now refuse it");
+        assert_eq!(store.meta(FORMAT).unwrap(), THIS_FORMAT, "earlier versions now refuse it");
         assert_eq!(result.text(), Ok("ended"));
         assert_eq!((results.len(), results[0].0.epoch.number), (1, 2));
     }
