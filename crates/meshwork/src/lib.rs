@@ -153,6 +153,52 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Files and folders
+//!
+//! An input or a result may also be a file or a folder of any size. [`NetworkManager::blobs`] adds
+//! them to the node, which keeps each under the hash of its bytes, and saves them again. The worker
+//! fetches the input, and this node the result. A [`FileHandler`] reads and writes them; its small
+//! inputs and results stay bytes in memory.
+//!
+//! [`FileHandler`]: handler::FileHandler
+//!
+//! ```
+//! # use meshwork::{NetworkConfig, NetworkManager, Task};
+//! use meshwork::{
+//!     blob::Payload,
+//!     handler::{Output, file_handler},
+//!     task::TaskEnd,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let twice = file_handler("demo/twice", |cx, input| async move {
+//!     let mut output = Output::writer(&cx);
+//!     for _ in 0..2 {
+//!         std::io::copy(&mut input.reader()?, &mut output)?;
+//!     }
+//!     Ok(output.finish()?)
+//! });
+//! # let config =
+//! #     NetworkConfig { listen_addrs: vec![], mdns: false, ..NetworkConfig::default() };
+//! let node = NetworkManager::builder().config(config).file_handler(twice).build()?;
+//! node.start().await?;
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("numbers");
+//! # let copy = folder.path().join("copy");
+//! # std::fs::write(&path, vec![7; 2_000_000])?;
+//! let input = node.blobs().add_file(&path).await?;
+//! let task = Task::new("demo/twice")?.with_input(input);
+//! let TaskEnd::Succeeded(result) = node.distribute_task(task, vec![]).await?.end().await? else {
+//!     panic!("it did not succeed");
+//! };
+//! let Payload::Blob(output) = result.output else { panic!("it is small") };
+//! node.blobs().save(&output, &copy).await?;
+//! assert_eq!(std::fs::metadata(&copy)?.len(), 4_000_000);
+//! # node.shutdown().await?;
+//! # Ok(()) }
+//! ```
+//!
 //! # Discovery
 //!
 //! Nodes of one network segment find each other by mDNS, all others through
@@ -296,8 +342,8 @@ pub mod handler {
 
     pub use meshwork_core::HandlerName;
     pub use meshwork_exec::{
-        Bytes, Description, Failure, Handler, HandlerError, OrFail, ParamKind, ParamSpec,
-        TaskContext,
+        Bytes, Description, Failure, FileHandler, Handler, HandlerError, Input, InputReader,
+        OrFail, Output, OutputWriter, ParamKind, ParamSpec, TaskContext, file_handler,
     };
     pub use meshwork_node::ManualAttempt;
 }
@@ -311,6 +357,16 @@ pub mod task {
         engine::view::{AttemptView, Explanation, Obstacle, Progress, TaskView, Waits},
     };
     pub use meshwork_node::{FindError, TaskError, TaskFilter};
+}
+
+pub mod blob {
+    //! Files and folders on the disk of a node, known by the hash of their bytes.
+
+    pub use meshwork_core::{
+        BlobForm, BlobHash, BlobRef, Payload,
+        engine::view::{BlobSpace, BlobView},
+    };
+    pub use meshwork_node::{Blobs, Content, Upload};
 }
 
 pub mod group {
@@ -355,7 +411,7 @@ pub mod error {
 
     pub use meshwork_core::Reason;
     pub use meshwork_node::{
-        BuildError, ConnectionError, DialError, FindError, InternalError, JournalError,
+        BlobError, BuildError, ConnectionError, DialError, FindError, InternalError, JournalError,
         MessageError, NetworkError, ProtocolViolation, ResourceError, TaskError,
     };
 }
