@@ -2,11 +2,15 @@
 //!
 //! Absent on purpose: when it is tried again, and from which peer (the engine).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use meshwork_blob::{
     Content, ContentError, Ready, Store, WriteError,
-    folder::{self, FileRef, FormatError, PartRef, Root},
+    folder::{self, FileRef, FormatError, Root},
     limits::{PART_BYTES, ROOT_BYTES},
 };
 use meshwork_core::{
@@ -26,6 +30,9 @@ use crate::{
     error::InternalError,
     limits,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// A file or folder that is being fetched from a peer.
 pub(super) struct Job {
@@ -126,8 +133,8 @@ impl Job {
         // The engine has reserved the bytes of the files; the list comes on top.
         let list = root.parts().iter().map(|part| part.size).sum();
         let _reservation = self.reserve(list).await?;
-        let parts = self.fetch_parts(stream, root.parts()).await?;
-        let wants = Self::wants(&parts, &root)?;
+        let parts = self.fetch_parts(stream, &root).await?;
+        let wants = Self::wants(&parts, root.bytes())?;
         let files = self.fetch_all(stream, &self.unknown(wants).await?).await?;
         let mut blobs = files;
         blobs.extend(parts.into_iter().filter_map(|part| part.ready));
@@ -136,32 +143,24 @@ impl Job {
     }
 
     /// Fetches the parts, and reads all of them.
-    async fn fetch_parts(
-        &self,
-        stream: &mut Fetch,
-        parts: &[PartRef],
-    ) -> Result<Vec<Part>, JobError> {
-        let all: HashMap<BlobHash, u64> = parts.iter().map(|part| (part.hash, part.size)).collect();
-        let all: Vec<Want> = all.into_iter().map(|(hash, size)| Want { hash, size }).collect();
+    async fn fetch_parts(&self, stream: &mut Fetch, root: &Root) -> Result<Vec<Part>, JobError> {
+        let parts: HashMap<BlobHash, u64> =
+            root.parts().iter().map(|part| (part.hash, part.size)).collect();
+        let all: Vec<Want> = parts.into_iter().map(|(hash, size)| Want { hash, size }).collect();
         let wants = self.unknown(all.clone()).await?;
         let fetched = self.fetch_all(stream, &wants).await?;
-        let store = self.store().clone();
+        let (store, entries) = (self.store().clone(), root.entries());
         blocking(move || {
-            let there: HashMap<BlobHash, Want> =
-                all.iter().map(|want| (want.hash, *want)).collect();
-            let mut known = there;
-            for want in &wants {
-                known.remove(&want.hash);
-            }
-            let fetched = fetched.into_iter().map(Part::fetched);
-            let known = known.into_keys().map(|hash| Part::known(&store, &hash));
-            fetched.chain(known).collect()
+            let new: HashSet<BlobHash> = wants.iter().map(|want| want.hash).collect();
+            let known = all.iter().filter(|want| !new.contains(&want.hash));
+            let known = known.map(|want| Part::known(&store, &want.hash));
+            read_all(fetched.into_iter().map(Part::fetched).chain(known), entries)
         })
         .await?
     }
 
     /// The files that the parts name, each once.
-    fn wants(parts: &[Part], root: &Root) -> Result<Vec<Want>, JobError> {
+    fn wants(parts: &[Part], folder_bytes: u64) -> Result<Vec<Want>, JobError> {
         let (mut sizes, mut bytes) = (HashMap::new(), 0u64);
         for FileRef { hash, size } in parts.iter().flat_map(|part| &part.files).copied() {
             match sizes.insert(hash, size) {
@@ -170,7 +169,7 @@ impl Job {
                 Some(_) => {}
             }
         }
-        if bytes > root.bytes() {
+        if bytes > folder_bytes {
             return Err(JobError::Size);
         }
         if sizes.len() > core_limits::BLOBS {
@@ -250,6 +249,24 @@ impl Part {
         let files = folder::files(&part.map_err(ContentError::Read)?)?;
         Ok(Self { files, ready: None })
     }
+}
+
+/// Reads parts one by one: together they may name no more files than the folder has entries, so that a
+/// hostile list does not fill the memory.
+fn read_all(
+    parts: impl Iterator<Item = Result<Part, JobError>>,
+    entries: u64,
+) -> Result<Vec<Part>, JobError> {
+    let (mut read, mut files) = (Vec::new(), 0);
+    for part in parts {
+        let part = part?;
+        files += part.files.len() as u64;
+        if files > entries {
+            return Err(JobError::Size);
+        }
+        read.push(part);
+    }
+    Ok(read)
 }
 
 fn read_root(mut top: Ready) -> Result<(Ready, Root), JobError> {
