@@ -9,7 +9,7 @@
 //! store, and an open blob stays readable after its removal.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read as _},
     os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
@@ -52,8 +52,8 @@ struct Shared {
     /// The files in `data`. The lock is held while a file gets or loses its name, so that this
     /// table and the directory agree.
     files: Mutex<HashMap<BlobHash, Stored>>,
-    /// The partial blobs that are open.
-    claims: Mutex<HashSet<BlobHash>>,
+    /// The partial blobs that are open, and whether each is removed when it is dropped.
+    claims: Mutex<HashMap<BlobHash, bool>>,
     next: AtomicU64,
     /// Blobs whose files were found damaged or gone.
     lost: Mutex<Vec<BlobHash>>,
@@ -61,8 +61,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn claims(&self) -> MutexGuard<'_, HashSet<BlobHash>> {
-        // Each change is one call of the set.
+    fn claims(&self) -> MutexGuard<'_, HashMap<BlobHash, bool>> {
+        // Each change is one call of the map.
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -308,7 +308,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The file cannot be removed; the store does not have the blob any more.
+    /// The file cannot be removed; the store no longer has the blob.
     pub fn remove(&self, hash: &BlobHash, serial: Serial) -> Result<(), WriteError> {
         let mut files = self.files();
         if files.get(hash).is_none_or(|stored| stored.serial != serial) {
@@ -338,7 +338,9 @@ impl Store {
     /// The blobs whose files were found damaged or gone since the last call. Costs nothing if there
     /// are none.
     pub fn take_lost(&self) -> Vec<BlobHash> {
-        if !self.shared.has_lost.swap(false, Ordering::Acquire) {
+        if !self.shared.has_lost.load(Ordering::Relaxed)
+            || !self.shared.has_lost.swap(false, Ordering::Acquire)
+        {
             return Vec::new();
         }
         // Each change is one call of the vector.

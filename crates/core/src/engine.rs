@@ -10,6 +10,7 @@
 //! Absent on purpose: clocks, randomness and sockets (I1), and any lock: one driver owns it (I2).
 
 use rand_core::Rng;
+use rustc_hash::FxHashSet;
 
 mod blob_input;
 mod blob_requests;
@@ -365,15 +366,15 @@ impl Engine {
     /// owner the outputs of the attempts that are kept for it, and with each what it names.
     pub fn may_fetch(&self, peer: &PeerId, hash: &BlobHash) -> bool {
         let Some(key) = self.node.peers.key(peer) else { return false };
-        let mut roots = self.owner.inputs_at(key);
-        roots.extend(self.worker.outputs_for(key));
+        let inputs = self.owner.inputs_at(key).into_iter();
+        let roots: FxHashSet<BlobHash> = inputs.chain(self.worker.outputs_for(key)).collect();
         self.node.blobs.is_stored(hash)
             && self.node.blobs.is_within(hash, |hash| roots.contains(hash))
     }
 
-    /// Whether a blob is here whose bytes this peer has sent before.
-    pub fn is_shown(&self, peer: &PeerId, hash: &BlobHash) -> bool {
-        self.node.blobs.is_shown_by(hash, peer)
+    /// Whether a blob is here whose bytes this peer has sent before; a list, with all that it names.
+    pub fn is_shown(&self, peer: &PeerId, hash: &BlobHash, as_list: bool) -> bool {
+        self.node.blobs.is_shown_by(hash, peer, as_list)
     }
 
     /// The stored blobs, unordered.

@@ -37,6 +37,8 @@ pub const INLINE_BYTES: usize = MIB;
 /// Stored blobs of one node: at some hundred bytes each, 128 MiB. Small files of folders are not
 /// blobs of their own.
 pub const BLOBS: usize = 1_048_576;
+/// Bytes of the list of a folder without entries, at most: it names no blob, any other one does.
+pub const EMPTY_LIST_BYTES: u32 = 16;
 /// Blobs that one blob names: a root of a folder has at most 400,000 parts.
 pub const BLOB_LINKS: usize = 524_288;
 /// Size of one blob: an exbibyte, far above any disk. Sums of sizes stay far from overflow.
@@ -227,6 +229,9 @@ pub const SESSION_RETRY: Duration = Duration::from_secs(1);
 pub const FETCH_REST: Duration = Duration::from_secs(1);
 /// Longest rest of a fetch whose provider cannot be reached.
 pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
+/// Failed tries without a byte after which an output counts as lost: ten minutes. Otherwise a worker
+/// could hold a task for ever, because no limit of the task but the total one runs meanwhile.
+pub const FETCH_TRIES: u32 = 24;
 /// Peers of which this node remembers that they have shown it the bytes of a blob. Others send it
 /// again before their tasks may use it.
 pub const BLOB_SHOWN_BY: usize = 8;

@@ -210,6 +210,7 @@ impl Driver {
                 self.begin_stop(Duration::ZERO, None);
             }
             self.check_disk(now);
+            self.check_reservations(now);
             self.on_wake(wake, now);
             self.take_waiting(now);
             self.settle(now);
@@ -326,6 +327,14 @@ impl Driver {
         if full != self.disk_full {
             self.disk_full = full;
             self.feed(Input::Disk { full }, now);
+        }
+    }
+
+    /// Gives back the space of files that were not written, before more is reserved.
+    fn check_reservations(&mut self, now: Time) {
+        let bytes = self.outside.blobs.take_unreserved();
+        if bytes > 0 {
+            self.feed(Input::BlobEvent(BlobEvent::Unreserved { bytes }), now);
         }
     }
 

@@ -108,7 +108,7 @@ pub(crate) enum BlobStep {
     Reserve { task: usize },
     /// The input of a task was uploaded to its owner.
     Uploaded { task: usize },
-    /// Blobs that were fetched are not needed any more: the store may keep them.
+    /// Blobs that were fetched are no longer needed: the store may keep them.
     Offer { blobs: Vec<NewBlob> },
     /// A user removes the blobs that nothing needs, in any boot.
     Collect,

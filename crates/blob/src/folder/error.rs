@@ -86,7 +86,7 @@ pub enum FormatError {
     /// A part has other bytes than the root says.
     #[error("a damaged folder: a part is not the one that the root names")]
     WrongPart,
-    /// The entries are not as many as the list says.
+    /// The number of entries differs from the number in the list.
     #[error("a damaged folder: it does not have as many entries as it says")]
     Count,
     /// The sizes of the files are not what the list says.

@@ -5,7 +5,7 @@
 //! [`Store::partial`] reads them and believes only the bytes that these hashes prove.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fs::{self, File},
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -56,9 +56,32 @@ pub(super) struct Claim {
     hash: BlobHash,
 }
 
+impl Claim {
+    /// Claims a partial blob, unless it is open.
+    fn of(shared: &Arc<Shared>, hash: BlobHash) -> Result<Self, WriteError> {
+        match shared.claims().entry(hash) {
+            Entry::Occupied(_) => Err(WriteError::InUse { hash }),
+            Entry::Vacant(entry) => {
+                entry.insert(false);
+                Ok(Self { shared: Arc::clone(shared), hash })
+            }
+        }
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
+        let is_unwanted = self.shared.claims().get(&self.hash) == Some(&true);
+        if is_unwanted && let Err(error) = remove_files(&self.shared.partial_path(&self.hash)) {
+            tracing::debug!(hash = %self.hash, %error, "a partial blob is not removed");
+        }
         self.shared.claims().remove(&self.hash);
+    }
+}
+
+impl Shared {
+    fn partial_path(&self, hash: &BlobHash) -> PathBuf {
+        self.dir.join(super::PARTIAL).join(hash.to_string())
     }
 }
 
@@ -91,11 +114,8 @@ impl Store {
     /// This process already has the partial blob open, or the disk failed.
     pub fn partial(&self, hash: &BlobHash, size: u64) -> Result<Partial, WriteError> {
         let hash = *hash;
-        if !self.shared.claims().insert(hash) {
-            return Err(WriteError::InUse { hash });
-        }
-        let claim = Claim { shared: Arc::clone(&self.shared), hash };
-        let path = self.partial_path(&hash);
+        let claim = Claim::of(&self.shared, hash)?;
+        let path = self.shared.partial_path(&hash);
         let present = ChunkRanges::empty();
         let mut partial = Partial { hash, size, path, open: None, present, claim };
         partial.recall()?;
@@ -117,20 +137,22 @@ impl Store {
         Ok(files.collect())
     }
 
-    /// Removes what is on the disk of a partial blob.
+    /// Removes what is on the disk of a partial blob: now, or, if it is open, when it is dropped
+    /// without being published.
     ///
     /// # Errors
     ///
-    /// The partial blob is open, or the disk failed.
+    /// The disk failed.
     pub fn remove_partial(&self, hash: &BlobHash) -> Result<(), WriteError> {
-        let hash = *hash;
-        if !self.shared.claims().insert(hash) {
-            return Err(WriteError::InUse { hash });
+        if let Some(is_unwanted) = self.shared.claims().get_mut(hash) {
+            *is_unwanted = true;
+            return Ok(());
         }
-        let _claim = Claim { shared: Arc::clone(&self.shared), hash };
-        let path = self.partial_path(&hash);
-        remove(&outboard_path(&path))?;
-        remove(&path)
+        match Claim::of(&self.shared, *hash) {
+            Ok(_claim) => remove_files(&self.shared.partial_path(hash)),
+            // Opened just now, for something that wants it.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Removes partial blobs to which nothing was added for this long.
@@ -140,22 +162,23 @@ impl Store {
     /// The disk failed.
     pub fn sweep_partials(&self, age: Duration) -> Result<(), WriteError> {
         for (hash, _) in self.partials()? {
-            let written = fs::metadata(self.partial_path(&hash)).and_then(|facts| facts.modified());
+            let written =
+                fs::metadata(self.shared.partial_path(&hash)).and_then(|facts| facts.modified());
             let is_old = written.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age));
             if !is_old {
                 continue;
             }
-            match self.remove_partial(&hash) {
-                Ok(()) | Err(WriteError::InUse { .. }) => {}
-                Err(error) => return Err(error),
+            if let Ok(_claim) = Claim::of(&self.shared, hash) {
+                remove_files(&self.shared.partial_path(&hash))?;
             }
         }
         Ok(())
     }
+}
 
-    fn partial_path(&self, hash: &BlobHash) -> PathBuf {
-        self.shared.dir.join(super::PARTIAL).join(hash.to_string())
-    }
+fn remove_files(path: &Path) -> Result<(), WriteError> {
+    remove(&outboard_path(path))?;
+    remove(path)
 }
 
 fn remove(path: &Path) -> Result<(), WriteError> {

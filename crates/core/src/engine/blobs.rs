@@ -23,7 +23,12 @@ use super::{
     record::Record,
     view::{BlobSpace, BlobView},
 };
-use crate::{blob::BlobHash, limits, reason::Reason, time::Time};
+use crate::{
+    blob::{BlobForm, BlobHash, BlobRef},
+    limits,
+    reason::Reason,
+    time::Time,
+};
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +71,15 @@ struct Entry {
     parents: Vec<BlobHash>,
     /// Other nodes that have sent its bytes, at most [`limits::BLOB_SHOWN_BY`]. Only their tasks may
     /// use it here: a hash is an address and not a right.
-    shown_by: Vec<PeerId>,
+    shown_by: Vec<Shown>,
+}
+
+/// A node that has sent the bytes of a blob.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    peer: PeerId,
+    /// Whether it has sent them as a list, with all that the list names.
+    as_list: bool,
 }
 
 #[derive(Debug)]
@@ -123,8 +136,10 @@ impl Blobs {
 
     /// Removes blobs that nothing needs until `need` bytes are free.
     fn make_room(&mut self, need: u64) -> Result<(), Reason> {
+        // Nothing leaves for a request that cannot be met.
+        let is_possible = need <= self.budget.saturating_sub(self.reserved);
         while self.free_bytes() < need {
-            let Some(hash) = self.first_free() else {
+            let Some(hash) = self.first_free().filter(|_| is_possible) else {
                 let (free, budget) = (self.free_bytes(), self.budget);
                 let retry_after = limits::DISK_FULL_RETRY;
                 return Err(Reason::NoSpace { need, free, budget, retry_after });
@@ -139,38 +154,63 @@ impl Blobs {
         self.reserved = self.reserved.saturating_sub(bytes);
     }
 
-    /// A peer has sent the bytes of these blobs.
-    pub(super) fn note_shown(&mut self, hashes: &[BlobHash], peer: &PeerId) {
-        for hash in hashes {
-            let Some(entry) = self.table.get_mut(hash) else { continue };
-            if entry.shown_by.contains(peer) {
-                continue;
-            }
-            if entry.shown_by.len() == limits::BLOB_SHOWN_BY {
-                entry.shown_by.remove(0);
-            }
-            entry.shown_by.push(*peer);
+    /// A peer has sent the bytes of these blobs. The root of a folder and its parts are lists from
+    /// then on.
+    pub(super) fn note_shown(&mut self, hashes: &[BlobHash], blob: &BlobRef, peer: &PeerId) {
+        hashes.iter().for_each(|hash| self.note_one_shown(hash, peer, false));
+        if blob.form == BlobForm::Folder {
+            let root = self.table.get(&blob.hash).and_then(|entry| entry.stored.as_ref());
+            let parts = root.map(|stored| stored.links.to_vec()).unwrap_or_default();
+            let lists = parts.iter().chain([&blob.hash]);
+            lists.for_each(|hash| self.note_one_shown(hash, peer, true));
         }
     }
 
-    /// Whether the blob is here and this peer has sent its bytes.
-    pub(super) fn is_shown_by(&self, hash: &BlobHash, peer: &PeerId) -> bool {
+    fn note_one_shown(&mut self, hash: &BlobHash, peer: &PeerId, as_list: bool) {
+        let Some(entry) = self.table.get_mut(hash) else { return };
+        if let Some(shown) = entry.shown_by.iter_mut().find(|shown| shown.peer == *peer) {
+            shown.as_list |= as_list;
+            return;
+        }
+        if entry.shown_by.len() == limits::BLOB_SHOWN_BY {
+            entry.shown_by.remove(0);
+        }
+        entry.shown_by.push(Shown { peer: *peer, as_list });
+    }
+
+    /// Whether the blob is here and this peer has sent its bytes; a list, with all that it names.
+    /// Bytes that were sent as a file are no list: the peer need not have what they name.
+    pub(super) fn is_shown_by(&self, hash: &BlobHash, peer: &PeerId, as_list: bool) -> bool {
         let entry = self.table.get(hash).filter(|entry| entry.stored.is_some());
-        entry.is_some_and(|entry| entry.shown_by.contains(peer))
+        let mut shown = entry.into_iter().flat_map(|entry| &entry.shown_by);
+        shown.any(|shown| shown.peer == *peer && (shown.as_list || !as_list))
+    }
+
+    /// Whether the store has this file or folder with this size. The root of a folder counts only if
+    /// it holds its parts.
+    pub(super) fn has(&self, blob: &BlobRef) -> bool {
+        let entry = self.table.get(&blob.hash);
+        let Some(stored) = entry.and_then(|entry| entry.stored.as_ref()) else { return false };
+        let holds_all = match blob.form {
+            BlobForm::File { .. } => true,
+            BlobForm::Folder => !stored.links.is_empty() || blob.list <= limits::EMPTY_LIST_BYTES,
+        };
+        holds_all && stored.size == blob.blob_bytes()
     }
 
     /// Whether the blob is one of `roots`, or a blob that names it is.
     pub(super) fn is_within(&self, hash: &BlobHash, roots: impl Fn(&BlobHash) -> bool) -> bool {
-        let (mut open, mut seen) = (vec![*hash], 0);
-        while let Some(hash) = open.pop() {
+        let mut open = vec![*hash];
+        for _ in 0..limits::BLOB_ANCESTORS {
+            let Some(hash) = open.pop() else { return false };
             if roots(&hash) {
                 return true;
             }
-            seen += 1;
             let parents = self.table.get(&hash).map(|entry| entry.parents.as_slice());
-            if seen < limits::BLOB_ANCESTORS {
-                open.extend(parents.unwrap_or_default());
-            }
+            let parents = parents.unwrap_or_default();
+            // The latest ones: a peer asks for what it was given just now.
+            let skipped = (parents.len() + open.len()).saturating_sub(limits::BLOB_ANCESTORS);
+            open.extend(parents.iter().skip(skipped));
         }
         false
     }
@@ -199,14 +239,13 @@ impl Blobs {
         }
         let need = blobs.iter().filter(|blob| !self.is_stored(&blob.hash));
         self.make_room(need.map(|blob| footprint(blob.size)).sum())?;
-        if self.table.len() + blobs.len() > limits::BLOBS {
-            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
-        }
+        self.make_places(new.iter().filter(|hash| !self.is_stored(hash)).count())?;
         let mut records = Vec::new();
         for NewBlob { hash, size, serial, links } in blobs {
             if let Some(stored) = self.table.get_mut(&hash).and_then(|entry| entry.stored.as_mut())
             {
                 stored.serial = serial;
+                self.adopt_links(hash, links, &mut records);
             } else {
                 let named = links.clone();
                 records.push(Record::Blob(BlobRecord::Stored { hash, size, links: named }));
@@ -215,6 +254,34 @@ impl Blobs {
             self.extend_lease(&hash);
         }
         Ok(records)
+    }
+
+    /// Evicts free blobs until the table has places for `added` more.
+    fn make_places(&mut self, added: usize) -> Result<(), Reason> {
+        while self.table.len() + added > limits::BLOBS {
+            let free = self.first_free();
+            let free = free.ok_or(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY })?;
+            self.evict(&free);
+        }
+        Ok(())
+    }
+
+    /// Keeps the links of a list whose bytes came as a file before.
+    fn adopt_links(&mut self, hash: BlobHash, links: Vec<BlobHash>, records: &mut Vec<Record>) {
+        let Some(entry) = self.table.get_mut(&hash) else { return };
+        let pinned = entry.pinned;
+        let Some(stored) = entry.stored.as_mut() else { return };
+        if links.is_empty() || !stored.links.is_empty() {
+            return;
+        }
+        let size = stored.size;
+        stored.links = links.clone().into_boxed_slice();
+        links.iter().for_each(|link| self.add_parent(link, hash));
+        records.push(Record::Blob(BlobRecord::Stored { hash, size, links }));
+        if pinned {
+            // The record before begins the blob anew.
+            records.push(Record::Blob(BlobRecord::Pinned { hash, pinned: true }));
+        }
     }
 
     /// Files that were not added. Returns those to remove: a blob that was here before keeps its bytes,
@@ -232,18 +299,21 @@ impl Blobs {
     fn insert(&mut self, hash: BlobHash, stored: Stored) {
         self.stored += 1;
         self.used += footprint(stored.size);
-        for link in &stored.links {
-            self.hold(link);
-            if let Some(named) = self.table.get_mut(link) {
-                named.parents.push(hash);
-            }
-        }
+        stored.links.iter().for_each(|link| self.add_parent(link, hash));
         let now = self.now;
         self.table.entry(hash).or_default();
         self.change(&hash, |entry| {
             entry.stored = Some(stored);
             entry.lease = now;
         });
+    }
+
+    /// A blob that names this one holds it.
+    fn add_parent(&mut self, link: &BlobHash, parent: BlobHash) {
+        self.hold(link);
+        if let Some(named) = self.table.get_mut(link) {
+            named.parents.push(parent);
+        }
     }
 
     /// The blob stays for a lease more.

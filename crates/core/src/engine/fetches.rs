@@ -53,40 +53,35 @@ pub(super) struct Source {
     pub(super) blob: BlobRef,
     pub(super) from: PeerId,
     pub(super) purposes: Purposes,
+    /// Failures without an answer of the peer since the last bytes arrived.
+    failures: u32,
+    /// Answers without the blob.
+    refusals: u32,
 }
 
 /// `Running ↔ Resting`, until the blob is there or nothing needs it.
 #[derive(Debug)]
 pub(super) struct Fetch {
-    pub(super) blob: BlobRef,
-    pub(super) from: PeerId,
-    pub(super) purposes: Purposes,
+    pub(super) source: Source,
     /// Other peers that it is fetched from afterwards: each owner has to show the bytes.
     later: Vec<Source>,
-    /// Failures without an answer of the provider since the last bytes arrived.
-    failures: u32,
-    /// Answers without the blob.
-    refusals: u32,
     /// When it is tried again; `None` while it runs.
     rests_until: Option<Time>,
 }
 
 impl Fetch {
     /// A fetch that runs.
-    pub(super) fn new(Source { blob, from, purposes }: Source) -> Self {
-        let (later, rests_until) = (Vec::new(), None);
-        Self { blob, from, purposes, later, failures: 0, refusals: 0, rests_until }
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, later: Vec::new(), rests_until: None }
     }
 
-    /// Something else needs the blob from this peer. Returns false if the peer is a new one.
-    pub(super) fn join(&mut self, from: PeerId, purpose: Purpose) -> bool {
-        let later = self.later.iter_mut().find(|source| source.from == from);
-        let purposes = match later {
-            _ if self.from == from => &mut self.purposes,
-            Some(source) => &mut source.purposes,
-            None => return false,
-        };
-        purposes.push(purpose);
+    /// Something else needs the same file or folder from this peer. Returns false if the peer is a new
+    /// one, or the same bytes are something else now.
+    pub(super) fn join(&mut self, blob: &BlobRef, from: PeerId, purpose: Purpose) -> bool {
+        let mut sources = std::iter::once(&mut self.source).chain(&mut self.later);
+        let same = sources.find(|source| source.from == from && source.blob == *blob);
+        let Some(source) = same else { return false };
+        source.purposes.push(purpose);
         true
     }
 
@@ -95,9 +90,9 @@ impl Fetch {
         self.later.push(source);
     }
 
-    /// Something needs the blob no more. Returns the other peers that are not asked any more.
+    /// Something no longer needs the blob. Returns the other peers that will not be asked.
     pub(super) fn leave(&mut self, purpose: Purpose) -> Vec<Source> {
-        self.purposes.retain(|other| *other != purpose);
+        self.source.purposes.retain(|other| *other != purpose);
         for source in &mut self.later {
             source.purposes.retain(|other| *other != purpose);
         }
@@ -107,7 +102,8 @@ impl Fetch {
     /// The blob is here: takes the outputs that others would have sent.
     pub(super) fn take_outputs(&mut self) -> (Purposes, Vec<Source>) {
         let mut outputs = Purposes::new();
-        for source in &mut self.later {
+        let is_same = |source: &&mut Source| source.blob == self.source.blob;
+        for source in self.later.iter_mut().filter(is_same) {
             let is_output = |purpose: &Purpose| matches!(purpose, Purpose::Output(..));
             outputs.extend(source.purposes.iter().copied().filter(is_output));
             source.purposes.retain(|purpose| !is_output(purpose));
@@ -126,6 +122,25 @@ impl Fetch {
         Some(Self { later, ..Self::new(source) })
     }
 
+    /// The peer does not answer: the next one is tried first, so that no peer holds up the others.
+    pub(super) fn take_turns(&mut self) {
+        if !self.later.is_empty() {
+            let next = self.later.remove(0);
+            self.later.push(std::mem::replace(&mut self.source, next));
+        }
+    }
+
+    pub(super) fn rest(&mut self, until: Time) {
+        self.rests_until = Some(until);
+    }
+}
+
+impl Source {
+    pub(super) fn new(blob: BlobRef, from: PeerId, purpose: Purpose) -> Self {
+        let purposes = Purposes::from_iter([purpose]);
+        Self { blob, from, purposes, failures: 0, refusals: 0 }
+    }
+
     /// A failure without an answer. Returns the rest, which doubles each time, so that an absent
     /// peer costs little.
     pub(super) fn on_unreachable(&mut self, retry_after: Duration) -> Duration {
@@ -134,21 +149,23 @@ impl Fetch {
         doubled.min(limits::FETCH_REST_MOST).max(retry_after.min(limits::MAX_RETRY_AFTER))
     }
 
+    /// Whether only outputs need it, and their worker sent nothing for a long time: it may never do so.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let is_output = |purpose: &Purpose| matches!(purpose, Purpose::Output(..));
+        self.failures > limits::FETCH_TRIES && self.purposes.iter().all(is_output)
+    }
+
     /// The provider has answered without the blob. Returns whether it is asked once more.
     pub(super) fn on_refused(&mut self) -> bool {
         self.refusals += 1;
         self.refusals == 1
-    }
-
-    pub(super) fn rest(&mut self, until: Time) {
-        self.rests_until = Some(until);
     }
 }
 
 impl Fetches {
     /// Adds a fetch that runs.
     pub(super) fn insert(&mut self, fetch: Fetch) {
-        self.table.insert(fetch.blob.hash, fetch);
+        self.table.insert(fetch.source.blob.hash, fetch);
     }
 
     pub(super) fn get_mut(&mut self, hash: &BlobHash) -> Option<&mut Fetch> {
@@ -162,7 +179,7 @@ impl Fetches {
     /// Bytes of a blob have arrived: the next failure is the first again.
     pub(super) fn on_progress(&mut self, hash: &BlobHash) {
         if let Some(fetch) = self.table.get_mut(hash) {
-            fetch.failures = 0;
+            fetch.source.failures = 0;
         }
     }
 
@@ -172,7 +189,7 @@ impl Fetches {
         let due = due.filter(|fetch| fetch.rests_until.is_some_and(|until| until <= now));
         due.map(|fetch| {
             fetch.rests_until = None;
-            (fetch.blob, fetch.from)
+            (fetch.source.blob, fetch.source.from)
         })
         .collect()
     }
@@ -180,6 +197,6 @@ impl Fetches {
     /// What each blob is fetched for.
     pub(super) fn purposes(&self) -> impl Iterator<Item = (BlobHash, Purpose)> {
         let each = self.table.iter();
-        each.flat_map(|(hash, fetch)| fetch.purposes.iter().map(|purpose| (*hash, *purpose)))
+        each.flat_map(|(hash, fetch)| fetch.source.purposes.iter().map(|purpose| (*hash, *purpose)))
     }
 }

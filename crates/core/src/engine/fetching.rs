@@ -1,5 +1,5 @@
 //! The life of a fetch: it begins when something needs a blob, and ends when the blob is there, will
-//! not come, or is not needed any more.
+//! not come, or is no longer needed.
 
 use super::{
     blob_input::{FetchFault, NewBlob},
@@ -38,7 +38,7 @@ pub(super) fn want(
 ) -> Result<(), Reason> {
     let id = cx.node.peers.id(from).unwrap_or(cx.node.config.local);
     if let Some(fetch) = cx.node.fetches.get_mut(&blob.hash)
-        && fetch.join(id, purpose)
+        && fetch.join(&blob, id, purpose)
     {
         return Ok(());
     }
@@ -46,7 +46,7 @@ pub(super) fn want(
         return Err(Reason::TooLarge { limit: limits::BLOB_BYTES });
     }
     cx.node.blobs.reserve(blob.size)?;
-    let source = Source { blob, from: id, purposes: Purposes::from_iter([purpose]) };
+    let source = Source::new(blob, id, purpose);
     match cx.node.fetches.get_mut(&blob.hash) {
         Some(fetch) => fetch.add_later(source),
         None => begin(cx, Fetch::new(source)),
@@ -58,7 +58,7 @@ pub(super) fn want(
 pub(super) fn unwant(cx: &mut Cx<'_>, hash: BlobHash, purpose: Purpose) {
     let Some(fetch) = cx.node.fetches.get_mut(&hash) else { return };
     let over = fetch.leave(purpose);
-    let ends = fetch.purposes.is_empty();
+    let ends = fetch.source.purposes.is_empty();
     over.iter().for_each(|source| cx.node.blobs.unreserve(source.blob.size));
     if ends {
         give_up(cx, &hash);
@@ -72,9 +72,10 @@ pub(super) fn on_fetched(cx: &mut Cx<'_>, hash: BlobHash, new: Vec<NewBlob>) -> 
     // For example, a file of a folder has left since it was fetched.
     let kept = blob_requests::keep(cx, new);
     let mut fetch = fetch?;
-    let (blob, mut purposes) = (fetch.blob, std::mem::take(&mut fetch.purposes));
+    let source = &mut fetch.source;
+    let (blob, mut purposes) = (source.blob, std::mem::take(&mut source.purposes));
     if kept.is_ok() {
-        cx.node.blobs.note_shown(&hashes, &fetch.from);
+        cx.node.blobs.note_shown(&hashes, &blob, &fetch.source.from);
         let (outputs, over) = fetch.take_outputs();
         over.iter().for_each(|source| cx.node.blobs.unreserve(source.blob.size));
         purposes.extend(outputs);
@@ -91,16 +92,24 @@ pub(super) fn on_failed(cx: &mut Cx<'_>, hash: BlobHash, fault: FetchFault) -> O
     let fetch = cx.node.fetches.get_mut(&hash)?;
     let (rest, missing) = match fault {
         FetchFault::Refused | FetchFault::Wrong => {
-            (limits::FETCH_REST, (!fetch.on_refused()).then_some(Missing::Lost))
+            (limits::FETCH_REST, (!fetch.source.on_refused()).then_some(Missing::Lost))
         }
         FetchFault::NoSpace => {
-            let why = "the disk is full".to_owned();
+            let why = "the disk of this node does not take it".to_owned();
             (limits::FETCH_REST, Some(Missing::NoSpace(why)))
         }
-        FetchFault::Unreachable { retry_after } => (fetch.on_unreachable(retry_after), None),
+        FetchFault::Unreachable { retry_after } => {
+            let rest = fetch.source.on_unreachable(retry_after);
+            let missing = fetch.source.is_hopeless().then_some(Missing::Lost);
+            if missing.is_none() {
+                fetch.take_turns();
+            }
+            (rest, missing)
+        }
     };
     if let Some(missing) = missing {
-        let (blob, purposes) = (fetch.blob, std::mem::take(&mut fetch.purposes));
+        let source = &mut fetch.source;
+        let (blob, purposes) = (source.blob, std::mem::take(&mut source.purposes));
         give_up(cx, &hash);
         return Some(Outcome { blob, purposes, missing: Some(missing) });
     }
@@ -119,7 +128,7 @@ pub(super) fn on_timer(cx: &mut Cx<'_>) {
 
 /// Starts a fetch for which space is reserved.
 fn begin(cx: &mut Cx<'_>, fetch: Fetch) {
-    cx.out.push(Effect::Fetch { blob: fetch.blob, from: fetch.from });
+    cx.out.push(Effect::Fetch { blob: fetch.source.blob, from: fetch.source.from });
     cx.node.fetches.insert(fetch);
 }
 
@@ -134,6 +143,6 @@ fn give_up(cx: &mut Cx<'_>, hash: &BlobHash) {
 
 fn take(cx: &mut Cx<'_>, hash: &BlobHash) -> Option<Fetch> {
     let fetch = cx.node.fetches.remove(hash)?;
-    cx.node.blobs.unreserve(fetch.blob.size);
+    cx.node.blobs.unreserve(fetch.source.blob.size);
     Some(fetch)
 }

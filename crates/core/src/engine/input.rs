@@ -262,7 +262,7 @@ pub enum Effect {
         /// The peer that has it.
         from: PeerId,
     },
-    /// The blob is not needed any more, or will not come: stop its fetch, if it still runs, and remove
+    /// The blob is no longer needed, or will not come: stop its fetch, if it still runs, and remove
     /// what has arrived. No answer to that fetch follows, not even one that was on its way.
     StopFetch {
         /// The blob.

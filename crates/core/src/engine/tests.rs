@@ -31,6 +31,7 @@ mod hedging;
 mod hostile;
 mod leases;
 mod life;
+mod lists;
 mod measured;
 mod overload;
 mod progress;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -44,7 +44,11 @@ pub(super) struct Job {
     pub(super) from: PeerId,
     pub(super) blob: BlobRef,
     pub(super) progress: Progress,
+    pub(super) begun: Begun,
 }
+
+/// The blobs of which something may have arrived, over all tries.
+pub(super) type Begun = Arc<Mutex<Vec<BlobHash>>>;
 
 /// Why it is not there.
 #[derive(Debug, thiserror::Error)]
@@ -88,20 +92,18 @@ impl JobError {
                 FetchFault::Unreachable { retry_after }
             }
             Self::List(ContentError::Format(_)) | Self::Size | Self::TooMany => FetchFault::Wrong,
-            Self::NoRoom(_) => FetchFault::NoSpace,
-            Self::List(ContentError::Read(_)) | Self::Stopped(_) => {
-                FetchFault::Unreachable { retry_after: Duration::ZERO }
-            }
+            Self::NoRoom(_) | Self::List(ContentError::Read(_)) => FetchFault::NoSpace,
+            Self::Stopped(_) => FetchFault::Unreachable { retry_after: Duration::ZERO },
         }
     }
 }
 
-/// A disk that is not full may work again later.
+/// A disk that fails is as bad as one that is full: the task can run elsewhere.
 fn write_fault(error: &WriteError) -> FetchFault {
-    if error.is_full() {
-        FetchFault::NoSpace
-    } else {
-        FetchFault::Unreachable { retry_after: Duration::ZERO }
+    match error {
+        // The same blob is still being put away.
+        WriteError::InUse { .. } => FetchFault::Unreachable { retry_after: Duration::ZERO },
+        WriteError::Full { .. } | WriteError::Io { .. } => FetchFault::NoSpace,
     }
 }
 
@@ -118,6 +120,7 @@ impl Job {
     /// Fetches the blob itself: the file, or the root of the folder.
     async fn fetch_top(&self, stream: &mut Fetch) -> Result<Ready, JobError> {
         let (store, hash) = (self.store().clone(), self.blob.hash);
+        self.note_begun([hash]);
         let bytes = self.blob.blob_bytes();
         let partial = blocking(move || store.partial(&hash, bytes)).await??;
         let fetched = stream.fetch(partial, &self.progress).await;
@@ -135,7 +138,7 @@ impl Job {
         let _reservation = self.reserve(list).await?;
         let parts = self.fetch_parts(stream, &root).await?;
         let wants = Self::wants(&parts, root.bytes())?;
-        let files = self.fetch_all(stream, &self.unknown(wants).await?).await?;
+        let files = self.fetch_all(stream, &self.unknown(wants, false).await?).await?;
         let mut blobs = files;
         blobs.extend(parts.into_iter().filter_map(|part| part.ready));
         blobs.push(top);
@@ -147,7 +150,7 @@ impl Job {
         let parts: HashMap<BlobHash, u64> =
             root.parts().iter().map(|part| (part.hash, part.size)).collect();
         let all: Vec<Want> = parts.into_iter().map(|(hash, size)| Want { hash, size }).collect();
-        let wants = self.unknown(all.clone()).await?;
+        let wants = self.unknown(all.clone(), true).await?;
         let fetched = self.fetch_all(stream, &wants).await?;
         let (store, entries) = (self.store().clone(), root.entries());
         blocking(move || {
@@ -180,15 +183,16 @@ impl Job {
 
     /// Those of the blobs whose bytes the peer has not sent before. The others are here, and the
     /// peer's tasks may use them.
-    async fn unknown(&self, wants: Vec<Want>) -> Result<Vec<Want>, JobError> {
+    async fn unknown(&self, wants: Vec<Want>, as_list: bool) -> Result<Vec<Want>, JobError> {
         let (answer, answered) = oneshot::channel();
         let hashes = wants.iter().map(|want| want.hash).collect();
-        self.call(Call::Ask(Question::Shown { peer: self.from, hashes, answer })).await?;
+        self.call(Call::Ask(Question::Shown { peer: self.from, hashes, as_list, answer })).await?;
         let known = answered.await.map_err(|_| InternalError::Stopped)?;
         Ok(wants.into_iter().filter(|want| !known.contains(&want.hash)).collect())
     }
 
     async fn fetch_all(&self, stream: &mut Fetch, wants: &[Want]) -> Result<Vec<Ready>, JobError> {
+        self.note_begun(wants.iter().map(|want| want.hash));
         let (ready, mut arrived) = mpsc::channel(limits::FETCHED);
         let fetch = async {
             // Dropped at the end, which ends the other half.
@@ -205,6 +209,13 @@ impl Job {
         let (fetched, blobs) = tokio::join!(fetch, collect);
         fetched?;
         Ok(blobs)
+    }
+
+    fn note_begun(&self, hashes: impl IntoIterator<Item = BlobHash>) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.extend(hashes);
+        begun.sort_unstable();
+        begun.dedup();
     }
 
     async fn publish(&self, blobs: Vec<Ready>) -> Result<Vec<NewBlob>, JobError> {

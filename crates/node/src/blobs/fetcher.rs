@@ -2,19 +2,20 @@
 //!
 //! Absent on purpose: the transfer itself (`fetch`).
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
+use meshwork_blob::Store;
 use meshwork_core::{BlobHash, BlobRef, PeerId, engine::BlobEvent};
 use meshwork_net::{NetHandle, blob::fetch::Progress, limits as net_limits};
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::{AbortHandle, JoinSet},
+    task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 
 use super::{
-    fetch::{Job, JobError},
+    fetch::{Begun, Job, JobError},
     place::Place,
 };
 use crate::{driver::call::Call, limits};
@@ -29,25 +30,34 @@ pub(crate) struct Fetcher {
     turns: Arc<Semaphore>,
     /// Of them, from one peer.
     peers: FxHashMap<PeerId, Weak<Semaphore>>,
-    tasks: JoinSet<()>,
-    running: FxHashMap<BlobHash, (u64, AbortHandle)>,
-    /// The number of the next fetch.
-    next: u64,
+    fetches: FxHashMap<BlobHash, Running>,
+    /// The number of the latest fetch.
+    latest: u64,
+}
+
+/// A fetch that runs, or that the engine may continue.
+struct Running {
+    number: u64,
+    task: JoinHandle<()>,
+    begun: Begun,
 }
 
 impl Fetcher {
     pub(crate) fn new(net: NetHandle, place: Arc<Place>, calls: mpsc::WeakSender<Call>) -> Self {
         let turns = Arc::new(Semaphore::new(net_limits::FETCHES));
-        let (peers, running) = (FxHashMap::default(), FxHashMap::default());
-        Self { net, place, calls, turns, peers, tasks: JoinSet::new(), running, next: 0 }
+        let (peers, fetches) = (FxHashMap::default(), FxHashMap::default());
+        Self { net, place, calls, turns, peers, fetches, latest: 0 }
     }
 
     /// Begins or continues to fetch a blob. Its end is a [`BlobEvent`].
     pub(crate) fn start(&mut self, blob: BlobRef, from: PeerId) {
-        self.forget_ended();
-        self.next += 1;
+        self.latest += 1;
+        let number = self.latest;
+        let earlier = self.fetches.get(&blob.hash);
+        let begun = earlier.map(|fetch| Arc::clone(&fetch.begun)).unwrap_or_default();
         let job = Job {
-            number: self.next,
+            number,
+            begun: Arc::clone(&begun),
             place: Arc::clone(&self.place),
             calls: self.calls.clone(),
             from,
@@ -55,28 +65,38 @@ impl Fetcher {
             progress: Progress::default(),
         };
         let turns = [self.turns_of(from), Arc::clone(&self.turns)];
-        let task = self.tasks.spawn(run(job, self.net.clone(), turns));
-        self.running.insert(blob.hash, (self.next, task));
+        // The engine has at most one per blob, which bounds them.
+        let task = tokio::spawn(run(job, self.net.clone(), turns));
+        self.fetches.insert(blob.hash, Running { number, task, begun });
     }
 
-    /// Stops a fetch. What has arrived is kept for a while.
+    /// Stops a fetch, and removes what has arrived: the budget no longer counts it.
     pub(crate) fn stop(&mut self, hash: &BlobHash) {
-        if let Some((_, task)) = self.running.remove(hash) {
-            task.abort();
-        }
+        let Some(Running { task, begun, .. }) = self.fetches.remove(hash) else { return };
+        task.abort();
+        let store = self.place.store().clone();
+        drop(tokio::spawn(async move {
+            // It begins no more blobs then.
+            task.await.ok();
+            let removal = tokio::task::spawn_blocking(move || remove_begun(&store, &begun));
+            removal.await.ok();
+        }));
     }
 
     /// Whether an event is of the present fetch of a blob. One of a fetch that was stopped may still
     /// arrive, and its peer may not be that of the next fetch.
     pub(crate) fn is_current(&mut self, number: u64, event: &BlobEvent) -> bool {
-        let (hash, has_ended) = match event {
-            BlobEvent::Fetched { hash, .. } | BlobEvent::FetchFailed { hash, .. } => (hash, true),
-            BlobEvent::FetchProgress { hash, .. } => (hash, false),
+        let (hash, is_whole) = match event {
+            BlobEvent::Fetched { hash, .. } => (hash, true),
+            // The engine continues or stops it.
+            BlobEvent::FetchFailed { hash, .. } | BlobEvent::FetchProgress { hash, .. } => {
+                (hash, false)
+            }
             BlobEvent::Unreserved { .. } | BlobEvent::Lost { .. } => return true,
         };
-        let is_current = self.running.get(hash).is_some_and(|(running, _)| *running == number);
-        if is_current && has_ended {
-            self.running.remove(hash);
+        let is_current = self.fetches.get(hash).is_some_and(|fetch| fetch.number == number);
+        if is_current && is_whole {
+            self.fetches.remove(hash);
         }
         is_current
     }
@@ -90,9 +110,21 @@ impl Fetcher {
         self.peers.insert(peer, Arc::downgrade(&turns));
         turns
     }
+}
 
-    fn forget_ended(&mut self) {
-        while self.tasks.try_join_next().is_some() {}
+fn remove_begun(store: &Store, begun: &Begun) {
+    let begun = std::mem::take(&mut *begun.lock().unwrap_or_else(PoisonError::into_inner));
+    for hash in begun {
+        if let Err(error) = store.remove_partial(&hash) {
+            tracing::debug!(%hash, %error, "the remains of a fetch are not removed");
+        }
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        // What has arrived stays for the next start.
+        self.fetches.values().for_each(|fetch| fetch.task.abort());
     }
 }
 

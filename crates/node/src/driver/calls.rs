@@ -2,7 +2,7 @@
 
 use meshwork_core::{
     Durability, GroupId, PeerId, Reason, Task, Time,
-    engine::{BlobEvent, BlobRequest, Input, Token},
+    engine::{BlobRequest, Input, Token},
 };
 
 use super::{
@@ -123,10 +123,6 @@ impl Driver {
     }
 
     pub(super) fn on_blobs(&mut self, request: BlobRequest, answer: BlobSender, now: Time) {
-        let bytes = self.outside.blobs.take_unreserved();
-        if bytes > 0 {
-            self.feed(Input::BlobEvent(BlobEvent::Unreserved { bytes }), now);
-        }
         if let Some(token) = self.wait_for(Waiter::Blobs(answer), now) {
             self.feed(Input::Blobs { request, token }, now);
         }

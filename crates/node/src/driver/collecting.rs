@@ -40,7 +40,7 @@ pub(super) fn ended(
             let published = place.store().publish(blobs)?;
             Ok(published.into_iter().map(new_blob).collect())
         };
-        // The runtime is stopping: nobody is told of the attempt.
+        // The runtime is stopping: the driver needs no answer.
         let Ok(blobs) = tokio::task::spawn_blocking(publish).await else { return };
         let ended = Collected { run, output: *output, took, blobs };
         // The driver has ended.

@@ -88,10 +88,12 @@ pub(crate) enum Question {
         limit: usize,
         answer: Answer<Vec<BlobView>>,
     },
-    /// Those of the blobs that are here, and whose bytes this peer has sent before.
+    /// Those of the blobs that are here, and whose bytes this peer has sent before; of lists, with all
+    /// that they name.
     Shown {
         peer: PeerId,
         hashes: Vec<BlobHash>,
+        as_list: bool,
         answer: Answer<HashSet<BlobHash>>,
     },
     /// The work between this node and each of these peers.
@@ -154,12 +156,16 @@ impl Question {
             Self::Blobs { after, limit, answer } => {
                 let mut blobs: Vec<BlobView> =
                     engine.blobs().filter(|blob| Some(blob.hash) > after).collect();
+                if limit < blobs.len() {
+                    // In linear time: there may be a million.
+                    blobs.select_nth_unstable_by_key(limit, |blob| blob.hash);
+                    blobs.truncate(limit);
+                }
                 blobs.sort_unstable_by_key(|blob| blob.hash);
-                blobs.truncate(limit);
                 send(answer, blobs);
             }
-            Self::Shown { peer, mut hashes, answer } => {
-                hashes.retain(|hash| engine.is_shown(&peer, hash));
+            Self::Shown { peer, mut hashes, as_list, answer } => {
+                hashes.retain(|hash| engine.is_shown(&peer, hash, as_list));
                 send(answer, hashes.into_iter().collect());
             }
             Self::Loads { peers, answer } => {

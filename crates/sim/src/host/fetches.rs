@@ -55,7 +55,7 @@ impl Fetcher<'_, '_> {
         Ok(())
     }
 
-    /// A blob is not needed any more.
+    /// A blob is no longer needed.
     pub(crate) fn stop_fetch(&mut self, node: usize, root: &BlobHash) {
         let Some(here) = self.0.nodes.get_mut(node) else { return };
         let boot = here.boot();
@@ -162,7 +162,9 @@ impl Fetcher<'_, '_> {
             return false;
         };
         let engine = here.engine();
-        engine.is_some_and(|engine| engine.is_shown(&peer, hash)) && here.disk.files.has(hash)
+        let as_list = !self.0.blobs.links(hash).is_empty();
+        engine.is_some_and(|engine| engine.is_shown(&peer, hash, as_list))
+            && here.disk.files.has(hash)
     }
 
     /// All bytes of one blob are here: what it names comes next.

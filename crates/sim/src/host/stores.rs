@@ -149,7 +149,7 @@ impl Stores<'_, '_> {
         self.0.settle(index)
     }
 
-    /// Blobs that were fetched are not needed any more: the store may keep them.
+    /// Blobs that were fetched are no longer needed: the store may keep them.
     pub(crate) fn offer(&mut self, index: usize, boot: u32, blobs: Vec<NewBlob>) -> Step {
         let token = self.0.callers.ask(Request::Offer, boot);
         self.store(index, blobs, 0, token)

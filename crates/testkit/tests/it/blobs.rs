@@ -10,7 +10,7 @@ use bytes::Bytes;
 use meshwork_core::{BlobRef, Payload, Task, TaskEnd, TaskInput};
 use meshwork_exec::{Output, file_handler};
 use meshwork_node::{Identity, NetworkConfig};
-use meshwork_testkit::{Spec, TestNode};
+use meshwork_testkit::{Spec, TestNode, eventually};
 
 use crate::support::task;
 
@@ -188,5 +188,36 @@ async fn worker_that_restarts_gets_the_file_again() {
     let pair = Pair { owner, worker, dir };
     let again = pair.read(pair.run("test/twice", blob).await).await;
     assert!(again == input.repeat(2));
+    pair.shutdown().await;
+}
+
+/// Bytes in the files of blobs that have not arrived as a whole.
+fn partial_bytes(home: &Path) -> u64 {
+    let files = fs::read_dir(home.join("blobs/partial")).into_iter().flatten().flatten();
+    files.map(|file| file.metadata().map_or(0, |facts| facts.len())).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_task_leaves_no_bytes_at_its_worker() {
+    let pair = Pair::start().await;
+    let worker = pair.dir.path().join("worker");
+    let folder = pair.dir.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..8 {
+        fs::write(folder.join(number.to_string()), bytes(number + 1, 16 * MIB)).unwrap();
+    }
+    let blob = pair.owner.manager().blobs().add_folder(&folder).await.unwrap();
+    let task = Task { input: blob.into(), ..task("test/list") };
+    let handle = pair.owner.submit(task, &[]).await;
+    eventually("bytes arrive", &[&pair.owner, &pair.worker], async || {
+        (partial_bytes(&worker) > MIB as u64).then_some(())
+    })
+    .await;
+    handle.cancel().await.unwrap();
+    eventually("what has arrived is removed", &[&pair.owner, &pair.worker], async || {
+        let space = pair.worker.manager().blobs().space().unwrap();
+        (partial_bytes(&worker) == 0 && space.reserved == 0 && space.blobs == 0).then_some(())
+    })
+    .await;
     pair.shutdown().await;
 }

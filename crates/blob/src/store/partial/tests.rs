@@ -236,7 +236,6 @@ fn one_transfer_at_a_time_has_the_files() {
     let mut partial = pair.partial(&source);
     let again = || pair.receiver.partial(&source.hash(), source.size());
     assert!(matches!(again(), Err(WriteError::InUse { .. })));
-    assert!(pair.receiver.remove_partial(&source.hash()).is_err());
     add(&mut partial, &source, 0..3);
     let ready = partial.finish().unwrap();
     assert!(again().unwrap_err().is_retryable());
@@ -244,4 +243,21 @@ fn one_transfer_at_a_time_has_the_files() {
     let again = again().unwrap();
     assert_eq!(all(&again), vec![], "a blob that is not published is kept for another try");
     assert!(again.finish().is_ok());
+}
+
+#[test]
+fn open_partial_blob_is_removed_once_its_user_drops_it() {
+    let pair = Pair::new();
+    let source = pair.source(3 * GROUP);
+    let mut partial = pair.partial(&source);
+    add(&mut partial, &source, 0..2);
+    pair.receiver.remove_partial(&source.hash()).unwrap();
+    assert_eq!(pair.files(), 2, "its user may still write");
+    drop(partial);
+    assert_eq!(pair.files(), 0);
+    // The same blob, unwanted and whole: what is published stays.
+    let mut partial = pair.partial(&source);
+    add(&mut partial, &source, 0..3);
+    pair.receiver.remove_partial(&source.hash()).unwrap();
+    assert_eq!(publish(&pair, partial), bytes(3 * GROUP));
 }

@@ -249,3 +249,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn request_that_cannot_be_met_removes_nothing() {
+    let mut blobs = blobs(2);
+    add(&mut blobs, 1, &[]).unwrap();
+    pass_lease(&mut blobs);
+    blobs.reserve(1 << 60).unwrap_err();
+    assert!(blobs.is_stored(&hash(1)));
+    blobs.reserve(footprint(SIZE) * 2).unwrap();
+    assert!(!blobs.is_stored(&hash(1)));
+}

@@ -31,14 +31,16 @@ impl Owner {
         let AttemptEnd::Output(output) = end else { return false };
         let Some(blob) = output.blob().filter(|_| key != PeerKey::LOCAL) else { return false };
         let is_needed = self.workers.task_of(key, epoch).is_some();
-        if !is_needed || cx.node.blobs.is_stored(&blob.hash) {
+        if !is_needed || cx.node.blobs.has(&blob) {
             return false;
         }
         if self.collecting.contains_key(&(key, epoch)) {
             return true;
         }
         if let Err(reason) = fetching::want(cx, blob, key, Purpose::Output(key, epoch)) {
-            self.give_up_output(cx, (key, epoch), &reason.to_string());
+            // An output that no space would be enough for counts: it would be claimed for ever.
+            let is_lost = blob.size > cx.node.blobs.space().budget;
+            self.give_up_output(cx, (key, epoch), &reason.to_string(), is_lost);
             return true;
         }
         self.collecting.insert((key, epoch), (blob, took));
@@ -58,23 +60,29 @@ impl Owner {
         self.store.queue.look_again();
         match missing {
             None => self.on_result(cx, key, epoch, AttemptEnd::Output(blob.into()), took),
-            Some(Missing::NoSpace(why)) => self.give_up_output(cx, (key, epoch), why),
+            Some(Missing::NoSpace(why)) => self.give_up_output(cx, (key, epoch), why, false),
             Some(Missing::Lost) => {
-                let task = self.workers.close_attempt(key, epoch).and_then(|attempt| attempt.task);
-                self.workers.acknowledge(cx.node, key, epoch);
-                if let Some(task) = task {
-                    self.lose(cx, task, epoch, "the worker no longer has the output");
-                }
+                self.give_up_output(cx, (key, epoch), "the worker does not send it", true);
             }
         }
     }
 
-    /// There is no room for an output: the attempt does not count, and its task rests.
-    fn give_up_output(&mut self, cx: &mut Cx<'_>, (key, epoch): (PeerKey, Epoch), why: &str) {
+    /// An output is not fetched. Its attempt counts as lost, or, if this node has no room, not at all:
+    /// its task rests.
+    fn give_up_output(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (key, epoch): (PeerKey, Epoch),
+        why: &str,
+        is_lost: bool,
+    ) {
         let task = self.workers.close_attempt(key, epoch).and_then(|attempt| attempt.task);
         self.workers.acknowledge(cx.node, key, epoch);
         let why = format!("the output was not fetched: {why}");
-        self.requeue(cx, task, epoch, &why, limits::FAULT_REST);
+        match task.filter(|_| is_lost) {
+            Some(task) => self.lose(cx, task, epoch, &why),
+            None => self.requeue(cx, task, epoch, &why, limits::FAULT_REST),
+        }
     }
 
     /// Stops the fetches of outputs whose attempts have ended otherwise. Their results have arrived,

@@ -329,6 +329,10 @@ fn check_blob(node: &Node, task: &Task) -> Result<(), Reason> {
         let detail = format!("input: {what} {hash} has {size} bytes, not {named}");
         return Err(Reason::InvalidTask { detail });
     }
+    // Bytes that were added as a file hold nothing that they name.
+    if !node.blobs.has(&blob) {
+        return Err(Reason::BlobMissing { hash: blob.hash });
+    }
     Ok(())
 }
 

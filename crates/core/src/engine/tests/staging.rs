@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Node 0 with workers that speak the version of blobs.
-fn connected(slots: &[u32]) -> Net {
+pub(super) fn connected(slots: &[u32]) -> Net {
     let mut net = Net::connected(slots);
     for index in 0..net.nodes.len() {
         for other in 0..net.nodes.len() {
@@ -24,25 +24,25 @@ fn connected(slots: &[u32]) -> Net {
     net
 }
 
-fn event(net: &mut Net, index: usize, event: BlobEvent) {
+pub(super) fn event(net: &mut Net, index: usize, event: BlobEvent) {
     net.feed(index, Input::BlobEvent(event));
     net.settle();
 }
 
 /// The oldest fetch of a node ends well.
-fn fetched(net: &mut Net, index: usize) -> BlobRef {
+pub(super) fn fetched(net: &mut Net, index: usize) -> BlobRef {
     let (blob, _) = net.nodes[index].fetching.remove(0);
     let new = NewBlob { hash: blob.hash, size: blob.size, serial: 7, links: Vec::new() };
     event(net, index, BlobEvent::Fetched { hash: blob.hash, blobs: vec![new] });
     blob
 }
 
-fn failed(net: &mut Net, index: usize, fault: FetchFault) {
+pub(super) fn failed(net: &mut Net, index: usize, fault: FetchFault) {
     let (blob, _) = net.nodes[index].fetching.remove(0);
     event(net, index, BlobEvent::FetchFailed { hash: blob.hash, fault });
 }
 
-const UNREACHABLE: FetchFault = FetchFault::Unreachable { retry_after: Duration::ZERO };
+pub(super) const UNREACHABLE: FetchFault = FetchFault::Unreachable { retry_after: Duration::ZERO };
 
 #[test]
 fn input_is_fetched_without_a_slot() {
@@ -383,4 +383,64 @@ fn collected_output_frees_its_place_at_the_worker() {
     fetched(&mut net, 0);
     assert_eq!(net.state(ids[0]), "succeeded");
     assert!(net.nodes[0].engine.accounts().queued < before, "the next task is sent");
+}
+
+#[test]
+fn worker_that_never_sends_its_output_loses_the_attempt() {
+    let mut net = connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.finish(1, output_blob(blob("out")));
+    for _ in 0..limits::FETCH_TRIES {
+        failed(&mut net, 0, UNREACHABLE);
+        net.pass(limits::FETCH_REST_MOST);
+    }
+    assert_eq!(net.nodes[1].running.len(), 0, "it may still come");
+    event(&mut net, 0, BlobEvent::FetchProgress { hash: blob("out").hash, bytes: 1 });
+    for _ in 0..limits::FETCH_TRIES {
+        failed(&mut net, 0, UNREACHABLE);
+        net.pass(limits::FETCH_REST_MOST);
+    }
+    assert_eq!(net.nodes[1].running.len(), 0, "a byte has come");
+    failed(&mut net, 0, UNREACHABLE);
+    assert_eq!(net.nodes[0].engine.blob_space().reserved, 0);
+    net.pass(limits::FETCH_REST_MOST);
+    assert_eq!(net.nodes[1].running.len(), 1, "the task runs again");
+    net.finish(1, output("small"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn output_larger_than_all_space_is_a_lost_attempt() {
+    let mut net = connected(&[1]);
+    net.nodes[0].engine.set_blob_budget(SIZE / 2);
+    let id = net.submit(task("text/a"));
+    for _ in 0..20 {
+        if !net.nodes[1].running.is_empty() {
+            net.finish(1, output_blob(blob("out")));
+        }
+        net.pass(limits::FETCH_REST_MOST);
+    }
+    assert_eq!(net.state(id), "failed", "its worker does not claim it for ever");
+}
+
+#[test]
+fn request_for_a_file_of_very_many_folders_is_bounded() {
+    let mut net = connected(&[1]);
+    let count = limits::BLOB_ANCESTORS * 3;
+    let named = |text: &str, links: &[&str]| NewBlob {
+        hash: blob(text).hash,
+        size: 1,
+        serial: 1,
+        links: links.iter().map(|link| blob(link).hash).collect(),
+    };
+    let parts: Vec<String> = (0..count).map(|number| format!("part {number}")).collect();
+    let mut all = vec![named("file", &[])];
+    all.extend(parts.iter().map(|part| named(part, &["file"])));
+    all.push(named("root", &[&parts[count - 1]]));
+    request(&mut net, BlobRequest::Store { blobs: all, reserved: 0 }).unwrap();
+    let worker = net.nodes[1].id;
+    let file = blob("file").hash;
+    assert!(!net.nodes[0].engine.may_fetch(&worker, &file));
+    net.submit(task_with(BlobRef { form: crate::BlobForm::Folder, list: 1, ..blob("root") }));
+    assert!(net.nodes[0].engine.may_fetch(&worker, &file), "the latest folder is looked at first");
 }

@@ -87,7 +87,9 @@ impl Worker {
             return;
         };
         let Some(peer) = cx.node.peers.id(key) else { return };
-        if cx.node.blobs.is_shown_by(&blob.hash, &peer) {
+        let as_list = blob.form == crate::BlobForm::Folder;
+        let blobs = &cx.node.blobs;
+        if blobs.has(&blob) && blobs.is_shown_by(&blob.hash, &peer, as_list) {
             self.take(cx, key, work, (expected, false));
             return;
         }

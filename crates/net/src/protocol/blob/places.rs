@@ -26,7 +26,7 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// Takes a place. `None` if the peer, or all peers together, have as many as they may.
+    /// Takes a place. `None` if the places of the peer, or those of all peers, are taken.
     pub(crate) fn take(&mut self, peer: PeerId) -> Option<Place> {
         self.peers.retain(|_, taken| count(taken) > 0);
         let taken = self.peers.get(&peer).map_or(0, count);
