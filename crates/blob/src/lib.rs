@@ -10,9 +10,11 @@ mod content;
 pub mod folder;
 pub mod hasher;
 pub mod limits;
+mod new_file;
 pub mod piece;
 pub mod store;
 
 pub use content::{Content, ContentError};
+pub use new_file::NewFile;
 pub use piece::Source;
 pub use store::{Blob, Draft, Partial, PieceError, ReadError, Ready, Store, WriteError};

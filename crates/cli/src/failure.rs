@@ -139,11 +139,7 @@ impl Failure {
         let failure = Self::new(exit::of_code(&code), code, error.to_string());
         match error {
             TransferError::File { source, .. } | TransferError::Source(source) => {
-                let failure = failure.because(source);
-                if failure.code == ErrorCode::TargetExists {
-                    return failure.with_hint("choose another name, or remove it first");
-                }
-                failure
+                failure.because(source)
             }
             // Their texts say what to do.
             TransferError::Request(_)

@@ -1,13 +1,13 @@
 //! Bytes of blobs from a node into files. After a cut connection the rest is asked for.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
+use meshwork_blob::NewFile;
 use meshwork_core::{BlobForm, BlobHash, BlobRef};
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -15,7 +15,7 @@ use super::{
     Blobs, ClientError, TransferError,
     connection::{Answer, Call},
     refusal,
-    transfer::{Tries, explain_older},
+    transfer::{Tries, blocking, explain_older},
 };
 use crate::limits;
 
@@ -34,25 +34,16 @@ impl Blobs {
         path: &Path,
         progress: impl Fn(u64),
     ) -> Result<(), TransferError> {
-        let at = |source| TransferError::File { path: path.to_owned(), source };
-        // Before the first byte travels. The rename checks it once more.
-        if path.symlink_metadata().is_ok() {
-            return Err(at(io::ErrorKind::AlreadyExists.into()));
-        }
-        let dir = match path.parent() {
-            Some(dir) if dir != Path::new("") => dir,
-            Some(_) | None => Path::new("."),
+        let executable = blob.form == (BlobForm::File { executable: true });
+        let target = path.to_owned();
+        let new = blocking(move || NewFile::create(&target, executable)).await??;
+        let path = path.to_owned();
+        let target = match new.file().try_clone() {
+            Ok(file) => Target { file, path },
+            Err(source) => return Err(TransferError::File { path, source }),
         };
-        let mode = if blob.form == (BlobForm::File { executable: true }) { 0o777 } else { 0o666 };
-        let draft = tempfile::Builder::new()
-            .prefix(".meshwork-")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(dir)
-            .map_err(at)?;
-        let file = draft.as_file().try_clone().map_err(at)?;
-        let target = Target { file, path: path.to_owned() };
         self.fetch(blob.hash, blob.size, target, &progress).await?;
-        draft.persist_noclobber(path).map(drop).map_err(|error| at(error.error))
+        Ok(blocking(move || new.keep()).await??)
     }
 
     /// Writes the bytes of a file's blob to an open file, such as standard output. `progress` is

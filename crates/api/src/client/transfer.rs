@@ -24,7 +24,7 @@ pub enum TransferError {
     /// The file or folder changed while it was read, or cannot be read.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// The folder cannot be made.
+    /// The file or folder cannot be made.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
     /// A file cannot be read or written.
@@ -48,9 +48,6 @@ impl TransferError {
             Self::Plan(error) => error.code().into(),
             Self::Pack(error) => error.code().into(),
             Self::Unpack(error) => error.code().into(),
-            Self::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
-                ErrorCode::TargetExists
-            }
             Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 ErrorCode::DiskFull
             }

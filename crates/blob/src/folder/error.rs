@@ -316,7 +316,7 @@ impl PackError {
     }
 }
 
-/// Why a folder cannot be made from its blobs.
+/// Why a file or a folder cannot be made from its blobs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnpackError {
@@ -355,7 +355,7 @@ pub enum UnpackError {
     /// A file, a directory or a link cannot be made.
     #[error("cannot make {}: {source}", Shown(path))]
     Failed {
-        /// The path in the folder, or the target.
+        /// The path in the folder, or the target itself.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,

@@ -5,14 +5,14 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use indicatif::ProgressBar;
-use meshwork_api::{Client, GroupView, MemberResult, Payload, TaskView};
+use meshwork_api::{Client, ErrorCode, GroupView, MemberResult, Payload, TaskView, TransferError};
+use meshwork_blob::{NewFile, folder::UnpackError};
 
 use super::{names::Names, results::Output as TaskOutput, spec, story};
 use crate::{
@@ -159,31 +159,25 @@ async fn save_member(
 
 /// Saves one result at `path`, in folders that are made if they are missing.
 async fn save(output: Payload, path: &Path, client: &Client) -> anyhow::Result<()> {
-    let failed = |error: io::Error| {
-        let failure =
-            Failure::new(exit::FAILED, "unwritable", format!("cannot write {}", path.display()));
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            return require_free(path).err().unwrap_or(failure);
-        }
-        failure.because(error)
-    };
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(failed)?;
+        fs::create_dir_all(dir).map_err(|error| {
+            let what = format!("cannot write {}", path.display());
+            Failure::new(exit::FAILED, ErrorCode::Unwritable, what).because(error)
+        })?;
     }
     match output {
         Payload::Blob(blob) => client.blobs().save(&blob, path, |_| {}).await?,
-        Payload::Text(text) => write(&text.into(), path).map_err(failed)?,
-        Payload::Base64(bytes) => write(&bytes, path).map_err(failed)?,
+        Payload::Text(text) => write(text.as_bytes(), path)?,
+        Payload::Base64(bytes) => write(&bytes, path)?,
     }
     Ok(())
 }
 
 /// Makes a new file. It has its name only when it is complete.
-fn write(bytes: &Bytes, path: &Path) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| *dir != Path::new("")).unwrap_or_else(|| Path::new("."));
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut draft =
-        tempfile::Builder::new().prefix(".meshwork-").permissions(mode).tempfile_in(dir)?;
-    draft.write_all(bytes)?;
-    draft.persist_noclobber(path).map(drop).map_err(|error| error.error)
+fn write(bytes: &[u8], path: &Path) -> Result<(), TransferError> {
+    let new = NewFile::create(path, false)?;
+    new.file()
+        .write_all(bytes)
+        .map_err(|source| UnpackError::Failed { path: path.to_owned(), source })?;
+    Ok(new.keep()?)
 }

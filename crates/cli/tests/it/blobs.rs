@@ -33,7 +33,7 @@ fn a_file_is_added_listed_read_pinned_and_removed() {
     let get = ["blob", "get", short, "-o", copy.to_str().unwrap()];
     assert_eq!(node.ask(&get).code, 0);
     assert_eq!(fs::read(&copy).unwrap(), bytes);
-    node.ask(&get).error(2, &["copy", "remove it first"]);
+    node.ask(&get).error(2, &["copy exists already: choose another name, or remove it"]);
 
     assert_eq!(node.ask(&["blob", "pin", short, "--json"]).json()["pinned"], true);
     assert_eq!(node.ask(&["blob", "unpin", short, "--json"]).json()["pinned"], false);

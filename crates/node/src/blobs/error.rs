@@ -32,7 +32,7 @@ pub enum BlobError {
     /// A file or folder changed while it was read, or cannot be read.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// A folder cannot be made from its blob.
+    /// A file or folder cannot be made from its blob.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
     /// The bytes are not the list of a folder.

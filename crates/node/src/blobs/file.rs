@@ -1,15 +1,9 @@
 //! Files into the store, and out of it.
 
-use std::{
-    fs::{self, OpenOptions},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use meshwork_blob::{
-    Blob, ReadError, Ready, Store,
+    Blob, NewFile, ReadError, Ready, Store,
     folder::{self, SteadyFile},
 };
 use meshwork_core::{
@@ -86,7 +80,7 @@ pub(super) async fn with_blob<T: Send + 'static>(
     read
 }
 
-/// Writes a file's blob to a new file.
+/// Writes a file's blob to a new file, which gets its name when it is complete.
 pub(super) fn save(
     store: &Store,
     hash: &BlobHash,
@@ -94,15 +88,8 @@ pub(super) fn save(
     executable: bool,
 ) -> Result<(), BlobError> {
     let blob = store.get_verified(hash)?;
-    let mode = if executable { 0o777 } else { 0o666 };
-    let created = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let at = |source| BlobError::File { path: path.to_owned(), source };
-    let mut file = created.map_err(at)?;
-    let copied = io::copy(&mut blob.into_file(), &mut file);
-    if let Err(source) = copied {
-        // A part of the blob under its name would be taken for the whole.
-        fs::remove_file(path).ok();
-        return Err(at(source));
-    }
-    Ok(())
+    let new = NewFile::create(path, executable)?;
+    io::copy(&mut blob.into_file(), &mut new.file())
+        .map_err(|source| BlobError::File { path: path.to_owned(), source })?;
+    Ok(new.keep()?)
 }

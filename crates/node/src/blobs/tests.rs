@@ -145,7 +145,9 @@ async fn file_goes_through_handlers_and_out_again() {
     let saved = alone.home.parent().unwrap().join("saved");
     blobs.save(&output, &saved).await.unwrap();
     assert_eq!(fs::read(&saved).unwrap(), bytes.repeat(2));
-    assert!(blobs.save(&output, &saved).await.is_err(), "it does not overwrite");
+    let exists = blobs.save(&output, &saved).await.unwrap_err();
+    assert_eq!(exists.code(), "target_exists", "it does not overwrite");
+    assert_eq!(fs::read(&saved).unwrap(), bytes.repeat(2));
     alone.node.shutdown().await.unwrap();
 }
 
@@ -184,6 +186,7 @@ async fn folder_comes_back_as_it_was() {
     assert!(target.join("sub/empty").is_dir());
     let mode = fs::metadata(target.join("sub/tool")).unwrap().permissions().mode();
     assert_eq!(mode & 0o100, 0o100);
+    assert_eq!(blobs.save(&folder, &target).await.unwrap_err().code(), "target_exists");
 
     symlink("/etc", source.join("out")).unwrap();
     let error = blobs.add(&source).await.unwrap_err();

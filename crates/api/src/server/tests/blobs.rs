@@ -106,7 +106,11 @@ async fn an_empty_blob_is_a_blob() {
     assert_eq!((blob.hash, blob.size), (hash(b""), 0));
     let path = server._home.path().join("empty");
     server.client.blobs().save(&blob, &path, |_| {}).await.unwrap();
-    assert_eq!(std::fs::read(path).unwrap(), b"");
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    // The same error as for a folder.
+    let exists = server.client.blobs().save(&blob, &path, |_| {}).await.unwrap_err();
+    assert_eq!(exists.code(), ErrorCode::TargetExists);
+    assert!(matches!(exists, crate::TransferError::Unpack(_)), "{exists:?}");
     server.end().await;
 }
 

@@ -17,9 +17,12 @@ fn a_result_is_named_after_its_input() {
 fn nothing_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a");
-    write(&Bytes::from_static(b"one"), &path).unwrap();
-    let error = write(&Bytes::from_static(b"two"), &path).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    write(b"one", &path).unwrap();
+    let error = write(b"two", &path).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TargetExists);
+    let failure = Failure::of(error.into());
+    assert_eq!(failure.exit, exit::USAGE);
+    assert!(failure.message.ends_with("exists already: choose another name, or remove it"));
     assert_eq!(fs::read(&path).unwrap(), b"one");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays");
     assert_eq!(require_free(&path).unwrap_err().exit, exit::USAGE);
