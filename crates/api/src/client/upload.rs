@@ -36,12 +36,11 @@ impl Blobs {
         progress: impl Fn(u64),
     ) -> Result<BlobRef, TransferError> {
         let path = path.to_owned();
-        let mut file = blocking(move || folder::single(&path)).await??;
+        let file = blocking(move || folder::single(&path)).await??;
         let executable = file.is_executable();
         let mut sent = self.send_file(file, &progress).await?;
-        if let Sent::Changed(changed) = sent {
-            file = changed;
-            file.restart()?;
+        if let Sent::Changed(mut file) = sent {
+            let file = blocking(move || file.restart().map(|()| file)).await??;
             sent = self.send_file(file, &progress).await?;
         }
         match sent {

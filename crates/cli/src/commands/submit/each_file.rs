@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
 use crate::{
-    commands::files::{self, Source},
+    commands::files,
     failure::Failure,
     limits,
     output::{Output, byte_bar, format},
@@ -203,8 +203,7 @@ async fn send_when_free(
 ) -> Result<meshwork_core::BlobRef, Failure> {
     let mut warned = false;
     loop {
-        let source = Source::open(path).map_err(|error| Failure::of(error.into()))?;
-        let error = match source.send(client, bar).await {
+        let error = match client.blobs().add_file(path, |bytes| bar.inc(bytes)).await {
             Ok(blob) => return Ok(blob),
             Err(error) => error,
         };
