@@ -36,14 +36,12 @@ mod unpack;
 #[cfg(test)]
 mod tests;
 
-pub use decode::Decoder;
-pub use encode::Encoder;
 pub use error::{
     FileKind, FormatError, PackError, PathFault, PlanError, RemoveError, TargetFault, UnpackError,
 };
 pub use pack::{Pack, PackStep};
-pub use part::{Entry, FileRef, Node, files};
-pub use plan::{Plan, single, single_open};
+pub use part::{FileRef, files};
+pub use plan::{Plan, single};
 pub use remove::remove_dir;
 pub use root::{PartRef, Root, parts};
 pub use steady::SteadyFile;

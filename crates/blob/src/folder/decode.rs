@@ -14,7 +14,7 @@ use super::{
 
 /// The list of a folder that is being read. It holds the root, one part, and one path.
 #[derive(Debug)]
-pub struct Decoder {
+pub(super) struct Decoder {
     root: Root,
     trail: Trail,
     totals: Totals,
@@ -30,18 +30,13 @@ struct OpenPart {
 
 impl Decoder {
     /// Before the first entry.
-    pub fn new(root: Root) -> Self {
+    pub(super) fn new(root: Root) -> Self {
         let totals = Totals::default();
         Self { root, trail: Trail::at_top(), totals, parts_read: 0, open: None }
     }
 
-    /// The root of the folder.
-    pub fn root(&self) -> &Root {
-        &self.root
-    }
-
     /// The part to [`open`](Self::open) next: nothing after the last one.
-    pub fn wanted(&self) -> Option<PartRef> {
+    pub(super) fn wanted(&self) -> Option<PartRef> {
         self.root.parts().get(self.parts_read).copied()
     }
 
@@ -49,7 +44,7 @@ impl Decoder {
     ///
     /// # Errors
     /// No part is wanted, the part before it has entries left, or these are not its bytes.
-    pub fn open(&mut self, bytes: Bytes) -> Result<(), FormatError> {
+    pub(super) fn open(&mut self, bytes: Bytes) -> Result<(), FormatError> {
         let part = self.wanted().ok_or(FormatError::TrailingBytes)?;
         if self.open.is_some() {
             return Err(FormatError::WrongPart);
@@ -66,7 +61,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The list breaks a rule. No entry after it counts.
-    pub fn entry(&mut self) -> Result<Option<Entry<'_>>, FormatError> {
+    pub(super) fn entry(&mut self) -> Result<Option<Entry<'_>>, FormatError> {
         if self.open.as_ref().is_some_and(|open| open.reader.is_at_end()) {
             self.close()?;
         }

@@ -13,7 +13,7 @@ use crate::limits::{FOLDER_ENTRIES, LINKS_BYTES, PART_FULL_BYTES, PART_MIN_BYTES
 
 /// The list of a folder that is being written. It holds one part and the hashes of the others.
 #[derive(Debug)]
-pub struct Encoder {
+pub(super) struct Encoder {
     trail: Trail,
     part: Vec<u8>,
     part_entries: u64,
@@ -74,7 +74,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The entry may not be in a folder, or not at this place.
-    pub fn add(&mut self, entry: Entry<'_>) -> Result<Option<Bytes>, FormatError> {
+    pub(super) fn add(&mut self, entry: Entry<'_>) -> Result<Option<Bytes>, FormatError> {
         entry.node.check(entry.path)?;
         self.totals.add(entry.path, &entry.node)?;
         let before = self.part.len();
@@ -88,7 +88,7 @@ impl Encoder {
     }
 
     /// Ends the last part. Returns nothing if it has no entries.
-    pub fn last_part(&mut self) -> Option<Bytes> {
+    pub(super) fn last_part(&mut self) -> Option<Bytes> {
         (self.part_entries > 0).then(|| self.end_part())
     }
 
@@ -96,7 +96,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The root is too large.
-    pub fn root(&self) -> Result<(Bytes, BlobRef), FormatError> {
+    pub(super) fn root(&self) -> Result<(Bytes, BlobRef), FormatError> {
         let Totals { entries, bytes, .. } = self.totals;
         let root = Root::encode(entries, bytes, &self.parts)?;
         let blob = BlobRef {

@@ -402,18 +402,6 @@ pub struct RemoveError {
     pub source: io::Error,
 }
 
-impl RemoveError {
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        is_passing(&self.source)
-    }
-
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
-        "unremovable"
-    }
-}
-
 /// Whether an error of the system ends by itself: descriptors, memory or space are short, or something
 /// is in use.
 fn is_passing(error: &io::Error) -> bool {

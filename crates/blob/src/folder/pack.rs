@@ -89,11 +89,6 @@ impl Pack {
         })
     }
 
-    /// Number of entries that are packed, of [`Plan::entries`].
-    pub fn entries_packed(&self) -> u64 {
-        self.place as u64
-    }
-
     /// Goes on to the next blob. A file that was not given yet is yielded again.
     ///
     /// # Errors

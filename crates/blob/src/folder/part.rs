@@ -16,16 +16,16 @@ use crate::limits::{INLINE_FILE_BYTES, LINK_TARGET_BYTES, PART_BYTES, PATH_BYTES
 
 /// An entry of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub(super) struct Entry<'a> {
     /// The path, relative to the folder: names joined by `/`.
-    pub path: &'a [u8],
+    pub(super) path: &'a [u8],
     /// What is there.
-    pub node: Node<'a>,
+    pub(super) node: Node<'a>,
 }
 
 /// What an entry of a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Node<'a> {
+pub(super) enum Node<'a> {
     /// A directory. Its contents are entries of their own.
     Directory,
     /// A file of at most [`INLINE_FILE_BYTES`].
@@ -53,7 +53,7 @@ pub enum Node<'a> {
 
 impl Node<'_> {
     /// Size of the file in bytes, 0 for what is no file.
-    pub fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         match self {
             Self::Directory | Self::Link { .. } => 0,
             Self::Inline { bytes, .. } => bytes.len() as u64,

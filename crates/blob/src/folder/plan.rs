@@ -91,7 +91,7 @@ impl Plan {
     ///
     /// # Errors
     /// As of [`of`](Self::of).
-    pub fn of_open(top: OwnedFd, source: &Path) -> Result<Self, PlanError> {
+    pub(super) fn of_open(top: OwnedFd, source: &Path) -> Result<Self, PlanError> {
         let again = top
             .try_clone()
             .map_err(|error| PlanError::Unreadable { path: source.to_owned(), source: error })?;
@@ -134,7 +134,7 @@ pub fn single(path: &Path) -> Result<SteadyFile, PlanError> {
 ///
 /// # Errors
 /// As of [`single`].
-pub fn single_open(file: OwnedFd, path: &Path) -> Result<SteadyFile, PlanError> {
+pub(super) fn single_open(file: OwnedFd, path: &Path) -> Result<SteadyFile, PlanError> {
     let unreadable = |source| PlanError::Unreadable { path: path.to_owned(), source };
     let stat = fstat(&file).map_err(|error| unreadable(error.into()))?;
     require_file(FileType::from_raw_mode(stat.st_mode), path)?;

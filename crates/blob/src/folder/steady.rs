@@ -64,11 +64,6 @@ impl SteadyFile {
         self.executable
     }
 
-    /// The file, for callers that clone its extents instead of reading it.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
     /// Checks, after the last byte was read, that the file is still what it was at the start.
     ///
     /// # Errors

@@ -20,9 +20,12 @@ use bytes::Bytes;
 use meshwork_core::blob::{BlobHash, BlobRef};
 
 use super::{
-    Decoder, Encoder, Entry, FormatError, Node, Pack, PackError, PackStep, PartRef, Plan, Root,
-    SteadyFile, Unpack, UnpackError, UnpackStep,
+    FormatError, Pack, PackError, PackStep, PartRef, Plan, Root, SteadyFile, Unpack, UnpackError,
+    UnpackStep,
     cursor::{put_number, put_string},
+    decode::Decoder,
+    encode::Encoder,
+    part::{Entry, Node},
 };
 
 /// Blobs in memory.

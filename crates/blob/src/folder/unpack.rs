@@ -108,7 +108,7 @@ impl Unpack {
     ///
     /// # Errors
     /// As of [`new`](Self::new).
-    pub fn beneath(parent: OwnedFd, name: &OsStr, root: Root) -> Result<Self, UnpackError> {
+    pub(super) fn beneath(parent: OwnedFd, name: &OsStr, root: Root) -> Result<Self, UnpackError> {
         let path = PathBuf::from(name);
         match mkdirat(&parent, name, DIRECTORY_MODE) {
             Ok(()) => {}

@@ -89,7 +89,7 @@ fn another_reader_of_the_descriptor_does_not_move_it() {
     );
     let mut file = File::open(top.path().join("input")).unwrap();
     let shared = file.try_clone().unwrap();
-    let mut steady = crate::folder::single_open(shared.into(), Path::new("input")).unwrap();
+    let mut steady = crate::folder::plan::single_open(shared.into(), Path::new("input")).unwrap();
     file.read_exact(&mut [0; 999]).unwrap();
     assert_eq!(read(&mut steady), fs::read(top.path().join("input")).unwrap());
     steady.check().unwrap();
