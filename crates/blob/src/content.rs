@@ -32,20 +32,6 @@ pub enum ContentError {
 }
 
 impl Content {
-    /// The content with this name, if there is one.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::File, Self::Part, Self::Folder].into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// The name in HTTP.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Part => "part",
-            Self::Folder => "folder",
-        }
-    }
-
     /// The blobs that a complete blob names. Reads it, unless it is a file.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct AddParams {
     #[serde(default)]
-    content: Option<String>,
+    content: Option<BlobContent>,
     #[serde(default)]
     hash: Option<BlobHash>,
 }
@@ -42,7 +42,7 @@ pub(super) async fn add(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<StoredBlob>), Problem> {
-    let content = content(&params.content.map_or(BlobContent::File, |name| (&*name).into()))?;
+    let content = content(&params.content.unwrap_or(BlobContent::File))?;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let size = length.and_then(|length| length.parse().ok());
     // Goes on for a moment if the client goes away, so that its space is given back.
@@ -58,10 +58,15 @@ pub(super) async fn add(
 /// The node's word for what a blob is.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn content(content: &BlobContent) -> Result<Content, Problem> {
-    Content::parse(content.as_str()).ok_or_else(|| {
-        let words = BlobContent::WORDS.join(", ");
-        Problem::bad_request(format!("content: {content} is not one of {words}"))
-    })
+    match content {
+        BlobContent::File => Ok(Content::File),
+        BlobContent::Part => Ok(Content::Part),
+        BlobContent::Folder => Ok(Content::Folder),
+        BlobContent::Other(_) => {
+            let words = BlobContent::WORDS.join(", ");
+            Err(Problem::bad_request(format!("content: {content} is not one of {words}")))
+        }
+    }
 }
 
 pub(super) async fn read(
