@@ -4,7 +4,7 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -23,7 +23,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         // An announced length is checked before the body is read; else the router's limit applies.
-        if announced(&request).is_some_and(|length| length > limits::BODY_BYTES) {
+        let announced = announced(request.headers());
+        if announced.is_some_and(|length| length > limits::BODY_BYTES as u64) {
             return Err(too_large());
         }
         let body = Bytes::from_request(request, state);
@@ -81,9 +82,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// The length in the request's `Content-Length`.
-fn announced(request: &Request) -> Option<usize> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The length in the `Content-Length` of a request, in bytes.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large() -> Problem {

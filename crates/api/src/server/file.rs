@@ -163,10 +163,7 @@ pub(super) fn head(wanted: &Wanted, hash: &BlobHash, size: u64) -> Response {
     };
     let mut response = (status, Body::empty()).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    // A worker chooses the bytes of a result, so no client may take them for a web page.
-    let nosniff = HeaderValue::from_static("nosniff");
-    headers.insert(HeaderName::from_static("x-content-type-options"), nosniff);
+    mark_as_bytes(headers);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Ok(tag) = HeaderValue::try_from(tag(hash)) {
         headers.insert(header::ETAG, tag);
@@ -180,6 +177,14 @@ pub(super) fn head(wanted: &Wanted, hash: &BlobHash, size: u64) -> Response {
         headers.insert(header::CONTENT_RANGE, range);
     }
     response
+}
+
+/// Says that an answer has bytes of no known type. A worker chooses the bytes of a result, so no
+/// client may take them for a web page.
+pub(super) fn mark_as_bytes(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(HeaderName::from_static("x-content-type-options"), nosniff);
 }
 
 /// The bytes of a file, read by a thread that goes only a little ahead of the reader.

@@ -63,11 +63,8 @@ impl Place {
             return Ok(());
         }
         let path = self.dir.join(self.name.unwrap_or_else(|| task.short.clone().into()));
-        let output = match TaskOutput::of(&task, client).await? {
-            TaskOutput::Bytes(bytes) => Payload::Base64(bytes),
-            TaskOutput::Blob(blob) => Payload::Blob(blob),
-        };
-        save(output, &path, client).await?;
+        let output = TaskOutput::of(&task, client).await?;
+        save(output.into_payload(), &path, client).await?;
         if out.json {
             return out.value(&task);
         }

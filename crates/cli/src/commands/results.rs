@@ -52,7 +52,8 @@ impl Output {
         }
     }
 
-    fn into_payload(self) -> Payload {
+    /// The result as JSON has it.
+    pub(super) fn into_payload(self) -> Payload {
         match self {
             Self::Bytes(bytes) => Payload::of(bytes),
             Self::Blob(blob) => Payload::Blob(blob),

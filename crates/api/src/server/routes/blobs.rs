@@ -19,7 +19,7 @@ use super::{Context, busy, detached};
 use crate::{
     limits,
     server::{
-        body::{JsonBody, Named, Params},
+        body::{JsonBody, Named, Params, announced},
         file::{self, Patient, Wanted},
         page,
     },
@@ -43,8 +43,7 @@ pub(super) async fn add(
     body: Body,
 ) -> Result<(StatusCode, Json<StoredBlob>), Problem> {
     let content = content(&params.content.unwrap_or(BlobContent::File))?;
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let size = length.and_then(|length| length.parse().ok());
+    let size = announced(&headers);
     // Goes on for a moment if the client goes away, so that its space is given back.
     detached(async move {
         let mut incoming =

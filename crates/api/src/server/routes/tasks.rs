@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use meshwork_core::{
@@ -21,6 +21,7 @@ use crate::{
     limits,
     server::{
         body::{JsonBody, Named, Params},
+        file,
         page::{self, Submitted},
         select,
         view::{self, Viewer},
@@ -182,12 +183,9 @@ pub(super) async fn result(
     cx.manager.handed_out(vec![id]);
     match &result.output {
         Payload::Inline(bytes) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/octet-stream"),
-                // A worker chooses the bytes of a result, so no client may take them for a web page.
-                (HeaderName::from_static("x-content-type-options"), "nosniff"),
-            ];
-            Ok((headers, bytes.clone()).into_response())
+            let mut response = bytes.clone().into_response();
+            file::mark_as_bytes(response.headers_mut());
+            Ok(response)
         }
         Payload::Blob(blob) => match blob.form {
             BlobForm::File { .. } => {
