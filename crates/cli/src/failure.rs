@@ -141,6 +141,7 @@ impl Failure {
             TransferError::File { source, .. } | TransferError::Source(source) => {
                 failure.because(source)
             }
+            TransferError::Thread(source) => failure.because(source),
             // Their texts say what to do.
             TransferError::Request(_)
             | TransferError::Plan(_)

@@ -185,7 +185,7 @@ impl Writer {
         let source = match (&mut self.thread).await {
             Ok(Err(error)) => error,
             Ok(Ok(())) => io::ErrorKind::BrokenPipe.into(),
-            Err(error) => io::Error::other(error),
+            Err(error) => return Err(TransferError::Thread(error)),
         };
         Err(TransferError::File { path: self.path.clone(), source })
     }
@@ -193,7 +193,7 @@ impl Writer {
     async fn end(self) -> Result<(), TransferError> {
         let Self { pieces, thread, path } = self;
         drop(pieces);
-        let written = thread.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let written = thread.await.map_err(TransferError::Thread)?;
         written.map_err(|source| TransferError::File { path, source })
     }
 }

@@ -11,6 +11,9 @@ use crate::{
     types::{ErrorCode, Problem},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Why a file or a folder is not added to a node, or not saved from it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +41,9 @@ pub enum TransferError {
     /// The source of a stream cannot be read.
     #[error("cannot read the input")]
     Source(#[source] io::Error),
+    /// A thread that reads or writes files ended before its work, for example by a panic.
+    #[error("internal error: work with files did not end")]
+    Thread(#[source] tokio::task::JoinError),
 }
 
 impl TransferError {
@@ -53,6 +59,7 @@ impl TransferError {
             }
             Self::File { .. } => ErrorCode::File,
             Self::Source(_) => ErrorCode::InputUnreadable,
+            Self::Thread(_) => ErrorCode::Internal,
         }
     }
 
@@ -63,7 +70,7 @@ impl TransferError {
             Self::Plan(error) => error.is_retryable(),
             Self::Pack(error) => error.is_retryable(),
             Self::Unpack(error) => error.is_retryable(),
-            Self::File { .. } | Self::Source(_) => false,
+            Self::File { .. } | Self::Source(_) | Self::Thread(_) => false,
         }
     }
 }
@@ -72,8 +79,7 @@ impl TransferError {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, TransferError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| TransferError::Source(io::Error::other(error)))
+    tokio::task::spawn_blocking(work).await.map_err(TransferError::Thread)
 }
 
 /// Decides how often a request of a transfer is repeated.

@@ -150,6 +150,7 @@ pub(super) async fn print(blob: &BlobRef, client: &Client, out: &Output) -> anyh
         | TransferError::Pack(_)
         | TransferError::Unpack(_)
         | TransferError::Source(_)
+        | TransferError::Thread(_)
         | _ => error.into(),
     })
 }
