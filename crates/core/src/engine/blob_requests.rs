@@ -42,10 +42,7 @@ pub(super) fn keep(cx: &mut Cx<'_>, blobs: Vec<NewBlob>) -> Result<(), Reason> {
     let all = &mut cx.node.blobs;
     let stored = all.store(blobs);
     if stored.is_err() {
-        let blobs = all.reject(files);
-        if !blobs.is_empty() {
-            cx.out.push(Effect::RemoveBlobs { blobs });
-        }
+        all.reject(files);
     }
     stored?.into_iter().for_each(|record| cx.node.gate.record(record));
     Ok(())

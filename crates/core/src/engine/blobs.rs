@@ -244,7 +244,8 @@ impl Blobs {
         for NewBlob { hash, size, serial, links } in blobs {
             if let Some(stored) = self.table.get_mut(&hash).and_then(|entry| entry.stored.as_mut())
             {
-                stored.serial = serial;
+                // Of two writers of the same bytes, the later one may report first.
+                stored.serial = stored.serial.max(serial);
                 self.adopt_links(hash, links, &mut records);
             } else {
                 let named = links.clone();
@@ -284,16 +285,16 @@ impl Blobs {
         }
     }
 
-    /// Files that were not added. Returns those to remove: a blob that was here before keeps its bytes,
-    /// whose serial is now that of the new file.
-    pub(super) fn reject(&mut self, files: Vec<StoredBlob>) -> Vec<StoredBlob> {
-        let mut rejected = files;
-        rejected.retain(|file| {
+    /// Removes files that were not added. A blob that was here before keeps its bytes, and its file may
+    /// be the new one.
+    pub(super) fn reject(&mut self, files: Vec<StoredBlob>) {
+        for file in files {
             let entry = self.table.get_mut(&file.hash);
-            let stored = entry.and_then(|entry| entry.stored.as_mut());
-            stored.map(|stored| stored.serial = file.serial).is_none()
-        });
-        rejected
+            match entry.and_then(|entry| entry.stored.as_mut()) {
+                Some(stored) => stored.serial = stored.serial.max(file.serial),
+                None => self.removed.push(file),
+            }
+        }
     }
 
     fn insert(&mut self, hash: BlobHash, stored: Stored) {

@@ -294,6 +294,37 @@ fn blob_that_leaves_and_comes_back_in_one_pass_survives_a_restart() {
 }
 
 #[test]
+fn later_of_two_files_is_removed_whichever_is_reported_first() {
+    let mut net = alone(10);
+    store(&mut net, vec![file("same", 5, &[])]).unwrap();
+    store(&mut net, vec![file("same", 4, &[])]).unwrap();
+    request(&mut net, BlobRequest::Remove { hash: blob("same").hash }).unwrap();
+    let removed: Vec<u64> = net.nodes[0].removed.iter().map(|blob| blob.serial).collect();
+    assert_eq!(removed, [5]);
+}
+
+#[test]
+fn refused_file_stays_until_the_removal_of_its_blob_is_recorded() {
+    let mut net = alone(1);
+    let known = add(&mut net, "known");
+    net.disk = false;
+    let again = vec![file("known", 2, &[]), file("new", 3, &[])];
+    let requests = [
+        BlobRequest::Remove { hash: known.hash },
+        BlobRequest::Store { blobs: again, reserved: 0 },
+    ];
+    for (token, request) in (7..).zip(requests) {
+        net.feed(0, Input::Blobs { request, token: Token(token) });
+        net.settle();
+    }
+    assert_eq!(net.nodes[0].removed.len(), 0, "a crash now brings the blob back");
+    net.persist(0);
+    net.settle();
+    let removed: Vec<u64> = net.nodes[0].removed.iter().map(|blob| blob.serial).collect();
+    assert_eq!(removed, [1, 2, 3]);
+}
+
+#[test]
 fn lost_file_takes_its_folders_with_it() {
     let mut net = alone(10);
     let all = [file("file", 1, &[]), file("part", 2, &["file"]), file("root", 3, &["part"])];
