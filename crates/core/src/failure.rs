@@ -26,6 +26,9 @@ pub enum FailureCode {
     InputTooLarge,
     /// The owner of the task no longer has its input.
     InputLost,
+    /// The worker could not get the input from its owner, or its copy of it was damaged. The next
+    /// attempt fetches it again.
+    InputUnavailable,
     /// The worker had no space for the output, or for the files of the attempt.
     NoSpace,
     /// No node that may run the task has this handler.
@@ -51,6 +54,7 @@ impl FailureCode {
             Self::BadInput => "bad_input",
             Self::InputTooLarge => "input_too_large",
             Self::InputLost => "input_lost",
+            Self::InputUnavailable => "input_unavailable",
             Self::NoSpace => "no_space",
             Self::UnknownHandler => "unknown_handler",
             Self::OutputTooLarge => "output_too_large",
@@ -62,7 +66,7 @@ impl FailureCode {
 
     /// The code with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
-        const ALL: [FailureCode; 13] = [
+        const ALL: [FailureCode; 14] = [
             FailureCode::Handler,
             FailureCode::Permanent,
             FailureCode::Panicked,
@@ -70,6 +74,7 @@ impl FailureCode {
             FailureCode::BadInput,
             FailureCode::InputTooLarge,
             FailureCode::InputLost,
+            FailureCode::InputUnavailable,
             FailureCode::NoSpace,
             FailureCode::UnknownHandler,
             FailureCode::OutputTooLarge,
@@ -87,7 +92,22 @@ impl FailureCode {
 
     /// Whether another attempt may succeed.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Handler | Self::Panicked | Self::TimedOut | Self::Lost | Self::NoSpace)
+        match self {
+            Self::Handler
+            | Self::Panicked
+            | Self::TimedOut
+            | Self::Lost
+            | Self::NoSpace
+            | Self::InputUnavailable => true,
+            Self::Permanent
+            | Self::BadParameter
+            | Self::BadInput
+            | Self::InputTooLarge
+            | Self::InputLost
+            | Self::UnknownHandler
+            | Self::OutputTooLarge
+            | Self::Refused => false,
+        }
     }
 }
 

@@ -229,8 +229,8 @@ pub const SESSION_RETRY: Duration = Duration::from_secs(1);
 pub const FETCH_REST: Duration = Duration::from_secs(1);
 /// Longest rest of a fetch whose provider cannot be reached.
 pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
-/// Failed tries without a byte after which an output counts as lost: ten minutes. Otherwise a worker
-/// could hold a task for ever, because no limit of the task but the total one runs meanwhile.
+/// Failed tries without a byte after which a fetch is given up: ten minutes. Otherwise a peer could hold
+/// a task for ever, because no limit of the task but the total one runs meanwhile.
 pub const FETCH_TRIES: u32 = 24;
 /// Peers of which this node remembers that they have shown it the bytes of a blob. Others send it
 /// again before their tasks may use it.

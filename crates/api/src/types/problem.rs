@@ -43,6 +43,7 @@ words! {
         Handler = "handler",
         IncompatibleVersion = "incompatible_version",
         InputChanged = "input_changed",
+        InputUnavailable = "input_unavailable",
         InputLost = "input_lost",
         InputTooLarge = "input_too_large",
         InputUnreadable = "input_unreadable",

@@ -34,6 +34,8 @@ pub(super) enum Purpose {
 pub(super) enum Missing {
     /// Its provider does not have it.
     Lost,
+    /// Its provider sent nothing for a long time.
+    Unsent,
     /// This node has no room for it.
     NoSpace(String),
 }
@@ -149,10 +151,9 @@ impl Source {
         doubled.min(limits::FETCH_REST_MOST).max(retry_after.min(limits::MAX_RETRY_AFTER))
     }
 
-    /// Whether only outputs need it, and their worker sent nothing for a long time: it may never do so.
+    /// Whether the peer sent nothing for a long time: it may never do so.
     pub(super) fn is_hopeless(&self) -> bool {
-        let is_output = |purpose: &Purpose| matches!(purpose, Purpose::Output(..));
-        self.failures > limits::FETCH_TRIES && self.purposes.iter().all(is_output)
+        self.failures > limits::FETCH_TRIES
     }
 
     /// The provider has answered without the blob. Returns whether it is asked once more.

@@ -100,7 +100,7 @@ pub(super) fn on_failed(cx: &mut Cx<'_>, hash: BlobHash, fault: FetchFault) -> O
         }
         FetchFault::Unreachable { retry_after } => {
             let rest = fetch.source.on_unreachable(retry_after);
-            let missing = fetch.source.is_hopeless().then_some(Missing::Lost);
+            let missing = fetch.source.is_hopeless().then_some(Missing::Unsent);
             if missing.is_none() {
                 fetch.take_turns();
             }

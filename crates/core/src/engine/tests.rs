@@ -42,6 +42,7 @@ mod retention;
 mod staging;
 mod story;
 mod table;
+mod unavailable;
 mod waits;
 
 /// One node: its engine and the effects that it emitted.

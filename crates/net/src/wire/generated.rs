@@ -740,6 +740,7 @@ pub enum FailureCode {
     InputTooLarge = 9,
     InputLost = 10,
     NoSpace = 11,
+    InputUnavailable = 12,
 }
 impl FailureCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -760,6 +761,7 @@ impl FailureCode {
             Self::InputTooLarge => "FAILURE_CODE_INPUT_TOO_LARGE",
             Self::InputLost => "FAILURE_CODE_INPUT_LOST",
             Self::NoSpace => "FAILURE_CODE_NO_SPACE",
+            Self::InputUnavailable => "FAILURE_CODE_INPUT_UNAVAILABLE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -777,6 +779,7 @@ impl FailureCode {
             "FAILURE_CODE_INPUT_TOO_LARGE" => Some(Self::InputTooLarge),
             "FAILURE_CODE_INPUT_LOST" => Some(Self::InputLost),
             "FAILURE_CODE_NO_SPACE" => Some(Self::NoSpace),
+            "FAILURE_CODE_INPUT_UNAVAILABLE" => Some(Self::InputUnavailable),
             _ => None,
         }
     }

@@ -110,6 +110,7 @@ impl From<proto::Failure> for TaskFailure {
             Ok(Code::TimedOut) => FailureCode::TimedOut,
             Ok(Code::InputTooLarge) => FailureCode::InputTooLarge,
             Ok(Code::InputLost) => FailureCode::InputLost,
+            Ok(Code::InputUnavailable) => FailureCode::InputUnavailable,
             Ok(Code::NoSpace) => FailureCode::NoSpace,
             // An unknown code counts as retryable: the number of attempts is bounded.
             Ok(Code::Handler | Code::Unspecified) | Err(_) => FailureCode::Handler,
@@ -133,6 +134,7 @@ fn failure_code(code: FailureCode) -> proto::FailureCode {
         FailureCode::TimedOut => Code::TimedOut,
         FailureCode::InputTooLarge => Code::InputTooLarge,
         FailureCode::InputLost => Code::InputLost,
+        FailureCode::InputUnavailable => Code::InputUnavailable,
         FailureCode::NoSpace => Code::NoSpace,
         FailureCode::Refused => Code::Permanent,
         FailureCode::Handler | FailureCode::Lost | _ => Code::Handler,

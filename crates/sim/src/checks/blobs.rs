@@ -4,7 +4,7 @@
 //! A fault may take the file of a blob away. Such a blob is *struck* at its node, and excuses what
 //! follows there.
 
-use meshwork_core::{AttemptEnd, BlobHash, BlobRef, PeerId, Reason, TaskEnd, TaskId, TaskState};
+use meshwork_core::{AttemptEnd, BlobHash, BlobRef, Reason, TaskEnd, TaskId, TaskState};
 
 use super::Checks;
 use crate::{
@@ -102,12 +102,10 @@ impl Checks<'_> {
 
     /// A task failed because its input was lost: a fault must have taken it away, or it was never
     /// there.
-    pub(super) fn lost_input(&self, id: TaskId, worker: Option<&PeerId>) -> Step {
+    pub(super) fn lost_input(&self, id: TaskId) -> Step {
         let Some(task) = self.callers.submission_of(id) else { return Ok(()) };
         let Some(input) = task.task().input.blob() else { return Ok(()) };
-        let worker = worker.and_then(|worker| self.nodes.index(worker));
-        let is_struck = |node: usize| self.is_struck(node, &input.hash);
-        if is_struck(task.owner()) || worker.is_some_and(is_struck) {
+        if self.is_struck(task.owner(), &input.hash) {
             return Ok(());
         }
         let details = format!("{id} has lost its input {}, without a fault", input.hash.short());

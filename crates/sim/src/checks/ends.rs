@@ -17,7 +17,7 @@ impl Checks<'_> {
             TaskEnd::Failed(failure) => {
                 let code = failure.code;
                 if code == FailureCode::InputLost {
-                    return self.lost_input(id, failure.worker.as_deref());
+                    return self.lost_input(id);
                 }
                 let refused = matches!(code, FailureCode::Refused | FailureCode::UnknownHandler);
                 return if refused && !self.may_refuse(id, failure.worker.as_deref()) {

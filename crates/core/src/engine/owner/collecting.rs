@@ -61,7 +61,7 @@ impl Owner {
         match missing {
             None => self.on_result(cx, key, epoch, AttemptEnd::Output(blob.into()), took),
             Some(Missing::NoSpace(why)) => self.give_up_output(cx, (key, epoch), why, false),
-            Some(Missing::Lost) => {
+            Some(Missing::Lost | Missing::Unsent) => {
                 self.give_up_output(cx, (key, epoch), "the worker does not send it", true);
             }
         }

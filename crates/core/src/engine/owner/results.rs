@@ -176,6 +176,9 @@ impl Owner {
                 let why = failure.to_string();
                 self.requeue(cx, Some(task_key), epoch, &why, limits::FAULT_REST);
             }
+            AttemptEnd::Failed(failure) if failure.code == FailureCode::InputUnavailable => {
+                self.lose(cx, task_key, epoch, &failure.to_string());
+            }
             AttemptEnd::Failed(mut failure) => {
                 failure.worker = Some(Box::new(*worker));
                 self.fail(cx, task_key, epoch, failure);

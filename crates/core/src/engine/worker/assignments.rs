@@ -9,7 +9,7 @@ use super::{
     state::Worker,
 };
 use crate::{
-    blob::{BlobHash, BlobRef},
+    blob::{BlobForm, BlobHash, BlobRef},
     engine::{
         fetches::{Missing, Purpose},
         fetching,
@@ -79,27 +79,19 @@ impl Worker {
         }
     }
 
-    /// Accepts an assignment. If its input is a blob whose bytes this owner has not sent before, they
-    /// are fetched first, whether they are here or not: to know a hash is no right to its bytes.
+    /// Accepts an assignment, and begins to fetch its input if that is not here.
     fn stage(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
-        let Some(blob) = work.input.blob().filter(|_| key != PeerKey::LOCAL) else {
-            self.take(cx, key, work, (expected, false));
-            return;
-        };
-        let Some(peer) = cx.node.peers.id(key) else { return };
-        let as_list = blob.form == crate::BlobForm::Folder;
-        let blobs = &cx.node.blobs;
-        if blobs.has(&blob) && blobs.is_shown_by(&blob.hash, &peer, as_list) {
-            self.take(cx, key, work, (expected, false));
-            return;
-        }
-        let epoch = work.epoch;
-        if let Err(reason) = cx.node.blobs.check_room(blob.size) {
-            let frame = ToOwner::Refused { epoch: Some(epoch), reason };
+        let missing = work.input.blob().and_then(|input| missing_input(cx.node, key, input));
+        if let Some(blob) = missing
+            && let Err(reason) = cx.node.blobs.check_room(blob.size)
+        {
+            let frame = ToOwner::Refused { epoch: Some(work.epoch), reason };
             return cx.node.peers.tell_owner(key, frame);
         }
-        let Some(held) = self.take(cx, key, work, (expected, true)) else { return };
-        if fetching::want(cx, blob, key, Purpose::Input(held.run())).is_err() {
+        let Some(held) = self.take(cx, key, work, (expected, missing.is_some())) else { return };
+        if let Some(blob) = missing
+            && fetching::want(cx, blob, key, Purpose::Input(held.run())).is_err()
+        {
             // Not reached: there is room.
             self.finish(cx, held, AttemptEnd::Cancelled, Duration::ZERO);
         }
@@ -119,9 +111,10 @@ impl Worker {
             let message = distribution(&work, cx.node.config.local);
             cx.out.push(Effect::Message(Box::new(message)));
         }
+        let input = work.input.blob();
         let held = self.held.insert(key, work, share, stages)?;
-        if let Some(input) = self.held.get(held).and_then(Held::input) {
-            cx.node.blobs.hold(&input);
+        if let Some(input) = input {
+            cx.node.blobs.hold(&input.hash);
         }
         cx.node.peers.touch(key);
         let owner = self.owners.get_mut(key)?;
@@ -150,6 +143,9 @@ impl Worker {
             if self.held.get(key).is_some_and(Held::is_staging) {
                 let (code, why) = match missing {
                     Missing::Lost => (FailureCode::InputLost, "its owner does not have it"),
+                    Missing::Unsent => {
+                        (FailureCode::InputUnavailable, "its owner does not send it")
+                    }
                     Missing::NoSpace(why) => (FailureCode::NoSpace, why.as_str()),
                 };
                 let why = format!("the input {} was not fetched: {why}", blob.hash.short());
@@ -305,6 +301,13 @@ impl Worker {
             Some(_) => ToOwner::Accepted(epoch),
         };
         cx.node.peers.tell_owner(key, answer);
+        if let Some((_, held)) = held
+            && held.is_running()
+            && held.input().is_some()
+        {
+            // The owner may not have got it: its session may have been lost then.
+            cx.node.peers.tell_owner(key, ToOwner::Started(epoch));
+        }
     }
 
     /// Whether this attempt has ended here and its result was sent in this session.
@@ -312,6 +315,15 @@ impl Worker {
         let held = self.held_by(owner, epoch).and_then(|key| self.held.get(key));
         held.is_some_and(|held| held.finished().is_some())
     }
+}
+
+/// The input of an assignment, if it has to be fetched: its owner has not sent the bytes before. That
+/// others did does not count, because to know a hash is no right to its bytes.
+fn missing_input(node: &Node, owner: PeerKey, input: BlobRef) -> Option<BlobRef> {
+    let peer = node.peers.id(owner).filter(|_| owner != PeerKey::LOCAL)?;
+    let as_list = input.form == BlobForm::Folder;
+    let is_here = node.blobs.has(&input) && node.blobs.is_shown_by(&input.hash, &peer, as_list);
+    (!is_here).then_some(input)
 }
 
 /// Why this owner may not use the assignment's handler.

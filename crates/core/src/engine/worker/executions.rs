@@ -14,6 +14,7 @@ use crate::{
         node::{Cx, Node},
         record::KeptResult,
     },
+    failure::FailureCode,
     frame::{AttemptEnd, Epoch, ToOwner},
     reason::Reason,
     task::TaskId,
@@ -60,11 +61,18 @@ impl Worker {
         &mut self,
         cx: &mut Cx<'_>,
         run: RunId,
-        end: AttemptEnd,
+        mut end: AttemptEnd,
         took: Duration,
     ) {
         let key = HeldKey::of(run);
-        if self.held.get(key).is_some_and(Held::is_running) {
+        if let Some(held) = self.held.get(key).filter(|held| held.is_running()) {
+            if let AttemptEnd::Failed(failure) = &mut end
+                && failure.code == FailureCode::InputLost
+                && held.owner != PeerKey::LOCAL
+            {
+                // Only a copy is gone: the owner still has its input.
+                failure.code = FailureCode::InputUnavailable;
+            }
             self.executed += 1;
             self.learn(key, &end, took);
             self.finish(cx, key, end, took);

@@ -42,7 +42,7 @@ pub(super) struct Held {
     /// Whether its result outlives the process.
     pub(super) durable: bool,
     /// Its input, if it is a blob: held until the attempt has ended.
-    input: Option<BlobHash>,
+    input: Option<Box<BlobHash>>,
     stage: Stage,
 }
 
@@ -136,7 +136,7 @@ impl Held {
 
     /// Its input, if it is a blob and the attempt has not ended.
     pub(super) fn input(&self) -> Option<BlobHash> {
-        self.input.filter(|_| self.finished().is_none())
+        self.input.as_deref().copied().filter(|_| self.finished().is_none())
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -174,7 +174,7 @@ impl HeldTable {
         stages: bool,
     ) -> Option<HeldKey> {
         let (epoch, durable) = (work.epoch, work.durable);
-        let input = work.input.blob().map(|blob| blob.hash);
+        let input = work.input.blob().map(|blob| Box::new(blob.hash));
         let stage = if stages { Stage::Staging(work) } else { Stage::Waiting(work) };
         let key = self.place(|generation| Held {
             generation,
