@@ -114,6 +114,15 @@ impl BlobRef {
         Self { hash, size, form: BlobForm::File { executable }, list: 0 }
     }
 
+    /// Whether both have the same contents. For files, whether they may be executed does not count.
+    pub fn is_same_content(&self, other: &Self) -> bool {
+        let form = |blob: &Self| match blob.form {
+            BlobForm::File { .. } => BlobForm::FILE,
+            BlobForm::Folder => BlobForm::Folder,
+        };
+        Self { form: form(self), ..*self } == Self { form: form(other), ..*other }
+    }
+
     /// Bytes of the blob with this hash: of the file, or of the folder's list.
     pub fn blob_bytes(&self) -> u64 {
         match self.form {

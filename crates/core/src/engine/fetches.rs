@@ -81,7 +81,7 @@ impl Fetch {
     /// one, or the same bytes are something else now.
     pub(super) fn join(&mut self, blob: &BlobRef, from: PeerId, purpose: Purpose) -> bool {
         let mut sources = std::iter::once(&mut self.source).chain(&mut self.later);
-        let same = sources.find(|source| source.from == from && source.blob == *blob);
+        let same = sources.find(|source| source.from == from && source.blob.is_same_content(blob));
         let Some(source) = same else { return false };
         source.purposes.push(purpose);
         true
@@ -104,7 +104,7 @@ impl Fetch {
     /// The blob is here: takes the outputs that others would have sent.
     pub(super) fn take_outputs(&mut self) -> (Purposes, Vec<Source>) {
         let mut outputs = Purposes::new();
-        let is_same = |source: &&mut Source| source.blob == self.source.blob;
+        let is_same = |other: &&mut Source| other.blob.is_same_content(&self.source.blob);
         for source in self.later.iter_mut().filter(is_same) {
             let is_output = |purpose: &Purpose| matches!(purpose, Purpose::Output(..));
             outputs.extend(source.purposes.iter().copied().filter(is_output));

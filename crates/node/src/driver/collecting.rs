@@ -56,10 +56,9 @@ impl Collected {
         match blobs {
             Ok(blobs) => Input::Collected { run, blobs, output, took },
             Err(error) => {
-                let code =
-                    if error.is_full() { FailureCode::NoSpace } else { FailureCode::Handler };
+                // A disk that fails is as bad as one that is full: the task can run elsewhere.
                 let message = format!("the output is not stored: {error}");
-                let end = AttemptEnd::Failed(TaskFailure::new(code, message));
+                let end = AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, message));
                 Input::Finished { run, end, took }
             }
         }

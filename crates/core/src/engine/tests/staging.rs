@@ -444,3 +444,17 @@ fn request_for_a_file_of_very_many_folders_is_bounded() {
     net.submit(task_with(BlobRef { form: crate::BlobForm::Folder, list: 1, ..blob("root") }));
     assert!(net.nodes[0].engine.may_fetch(&worker, &file), "the latest folder is looked at first");
 }
+
+#[test]
+fn program_and_file_with_the_same_bytes_are_fetched_once() {
+    let mut net = connected(&[2]);
+    let file = add(&mut net, "in");
+    let program = BlobRef::file(file.hash, file.size, true);
+    let ids = [net.submit(task_with(file)), net.submit(task_with(program))];
+    assert_eq!(net.nodes[1].fetching, [(file, net.nodes[0].id)]);
+    assert_eq!(net.nodes[1].engine.blob_space().reserved, SIZE);
+    fetched(&mut net, 1);
+    net.finish(1, output("first"));
+    net.finish(1, output("second"));
+    assert_eq!(ids.map(|id| net.state(id)), ["succeeded"; 2]);
+}
