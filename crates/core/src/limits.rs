@@ -232,6 +232,10 @@ pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
 /// Failed tries without a byte after which a fetch is given up: ten minutes. Otherwise a peer could hold
 /// a task for ever, because no limit of the task but the total one runs meanwhile.
 pub const FETCH_TRIES: u32 = 24;
+/// The part of the space of blobs that the inputs of a peer which is not trusted may reserve: one in so
+/// many. What a peer claims to send is reserved before its first byte, so otherwise one stranger could
+/// take all of it.
+pub const STRANGER_BLOB_SHARE: u64 = 4;
 /// Peers of which this node remembers that they have shown it the bytes of a blob. Others send it
 /// again before their tasks may use it.
 pub const BLOB_SHOWN_BY: usize = 8;

@@ -77,11 +77,17 @@ impl Fetch {
         Self { source, later: Vec::new(), rests_until: None }
     }
 
+    /// Whether this peer sends these contents, or will.
+    fn comes_from(&self, blob: &BlobRef, from: PeerId) -> bool {
+        let mut sources = std::iter::once(&self.source).chain(&self.later);
+        sources.any(|source| source.is(blob, from))
+    }
+
     /// Something else needs the same file or folder from this peer. Returns false if the peer is a new
     /// one, or the same bytes are something else now.
     pub(super) fn join(&mut self, blob: &BlobRef, from: PeerId, purpose: Purpose) -> bool {
         let mut sources = std::iter::once(&mut self.source).chain(&mut self.later);
-        let same = sources.find(|source| source.from == from && source.blob.is_same_content(blob));
+        let same = sources.find(|source| source.is(blob, from));
         let Some(source) = same else { return false };
         source.purposes.push(purpose);
         true
@@ -143,6 +149,10 @@ impl Source {
         Self { blob, from, purposes, failures: 0, refusals: 0 }
     }
 
+    fn is(&self, blob: &BlobRef, from: PeerId) -> bool {
+        self.from == from && self.blob.is_same_content(blob)
+    }
+
     /// A failure without an answer. Returns the rest, which doubles each time, so that an absent
     /// peer costs little.
     pub(super) fn on_unreachable(&mut self, retry_after: Duration) -> Duration {
@@ -167,6 +177,18 @@ impl Fetches {
     /// Adds a fetch that runs.
     pub(super) fn insert(&mut self, fetch: Fetch) {
         self.table.insert(fetch.source.blob.hash, fetch);
+    }
+
+    /// Whether this peer sends these contents, or will.
+    pub(super) fn comes_from(&self, blob: &BlobRef, from: PeerId) -> bool {
+        self.table.get(&blob.hash).is_some_and(|fetch| fetch.comes_from(blob, from))
+    }
+
+    /// Bytes that are reserved for what this peer sends, or will.
+    pub(super) fn reserved_for(&self, from: PeerId) -> u64 {
+        let each = self.table.values();
+        let sources = each.flat_map(|fetch| std::iter::once(&fetch.source).chain(&fetch.later));
+        sources.filter(|source| source.from == from).map(|source| source.blob.size).sum()
     }
 
     pub(super) fn get_mut(&mut self, hash: &BlobHash) -> Option<&mut Fetch> {

@@ -24,6 +24,24 @@ pub(super) struct Outcome {
     pub(super) missing: Option<Missing>,
 }
 
+/// Whether there is room for an input of this owner, after blobs that nothing needs have left.
+pub(super) fn check_room(cx: &mut Cx<'_>, blob: &BlobRef, from: PeerKey) -> Result<(), Reason> {
+    let Some(peer) = cx.node.peers.get(from) else { return Ok(()) };
+    let (id, is_trusted) = (*peer.id, peer.trusted);
+    if cx.node.fetches.comes_from(blob, id) {
+        return Ok(());
+    }
+    if !is_trusted {
+        let share = cx.node.blobs.space().budget / limits::STRANGER_BLOB_SHARE;
+        let free = share.saturating_sub(cx.node.fetches.reserved_for(id));
+        if blob.size > free {
+            let retry_after = limits::DISK_FULL_RETRY;
+            return Err(Reason::NoSpace { need: blob.size, free, budget: share, retry_after });
+        }
+    }
+    cx.node.blobs.check_room(blob.size)
+}
+
 /// Fetches a blob from a peer, or joins a fetch of the same blob from that peer. Another peer is
 /// asked afterwards.
 ///

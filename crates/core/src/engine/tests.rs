@@ -39,6 +39,7 @@ mod random;
 mod refusals;
 mod restarts;
 mod retention;
+mod room;
 mod staging;
 mod story;
 mod table;

@@ -83,7 +83,7 @@ impl Worker {
     fn stage(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
         let missing = work.input.blob().and_then(|input| missing_input(cx.node, key, input));
         if let Some(blob) = missing
-            && let Err(reason) = cx.node.blobs.check_room(blob.size)
+            && let Err(reason) = fetching::check_room(cx, &blob, key)
         {
             let frame = ToOwner::Refused { epoch: Some(work.epoch), reason };
             return cx.node.peers.tell_owner(key, frame);
