@@ -232,6 +232,15 @@ pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
 /// Failed tries without a byte after which a fetch is given up: ten minutes. Otherwise a peer could hold
 /// a task for ever, because no limit of the task but the total one runs meanwhile.
 pub const FETCH_TRIES: u32 = 24;
+/// Bytes per second at which a worker is expected to fetch inputs before it has: a network of a gigabit,
+/// half used.
+pub const TRANSFER_RATE: u64 = 64 << 20;
+/// The throughput of a fetch is measured over at least this long.
+pub const TRANSFER_MEASURED: Duration = Duration::from_millis(200);
+/// A fetch of which nothing was heard for so long gives way to another one that is measured.
+pub const TRANSFER_SILENCE: Duration = Duration::from_secs(10);
+/// Workers of which this node remembers that they have fetched a blob: those asked last.
+pub const BLOB_SENT_TO: usize = 16;
 /// The part of the space of blobs that the inputs of a peer which is not trusted may reserve: one in so
 /// many. What a peer claims to send is reserved before its first byte, so otherwise one stranger could
 /// take all of it.

@@ -116,6 +116,7 @@ impl<'m> Viewer<'m> {
 fn obstacle_code(obstacle: &Obstacle) -> ObstacleCode {
     match obstacle {
         Obstacle::None => ObstacleCode::None,
+        Obstacle::InputAway { .. } => ObstacleCode::InputAway,
         Obstacle::NoHandlerHere { .. } => ObstacleCode::NoHandlerHere,
         Obstacle::NotReady => ObstacleCode::NotReady,
         Obstacle::NotTrusted => ObstacleCode::NotTrusted,

@@ -73,6 +73,8 @@ words! {
     ObstacleCode {
         /// Every condition holds.
         None = "none",
+        /// Every condition holds, and the peer has to fetch the input first.
+        InputAway = "input_away",
         NoHandlerHere = "no_handler_here",
         NotReady = "not_ready",
         NotTrusted = "not_trusted",

@@ -174,6 +174,7 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
 fn obstacle(code: &ObstacleCode) -> &str {
     match code {
         ObstacleCode::None => "free",
+        ObstacleCode::InputAway => "free without the input",
         ObstacleCode::NoHandlerHere | ObstacleCode::NoHandlerThere => "without the handler",
         ObstacleCode::NotReady => "not ready",
         ObstacleCode::NotTrusted => "not trusted",

@@ -72,6 +72,9 @@ struct Entry {
     /// Other nodes that have sent its bytes, at most [`limits::BLOB_SHOWN_BY`]. Only their tasks may
     /// use it here: a hash is an address and not a right.
     shown_by: Vec<Shown>,
+    /// Other nodes that have fetched it from here, at most [`limits::BLOB_SENT_TO`]. They may have
+    /// removed it since.
+    sent_to: Vec<PeerId>,
 }
 
 /// A node that has sent the bytes of a blob.
@@ -164,6 +167,24 @@ impl Blobs {
             let lists = parts.iter().chain([&blob.hash]);
             lists.for_each(|hash| self.note_one_shown(hash, peer, true));
         }
+    }
+
+    /// A peer has fetched this blob, with all that it names.
+    pub(super) fn note_sent(&mut self, hash: &BlobHash, peer: PeerId) {
+        let Some(entry) = self.table.get_mut(hash) else { return };
+        if entry.sent_to.contains(&peer) {
+            return;
+        }
+        if entry.sent_to.len() == limits::BLOB_SENT_TO {
+            entry.sent_to.remove(0);
+        }
+        entry.sent_to.push(peer);
+    }
+
+    /// Whether a peer probably has this blob: it has fetched it from here, or sent it.
+    pub(super) fn is_probably_at(&self, hash: &BlobHash, peer: &PeerId) -> bool {
+        let Some(entry) = self.table.get(hash) else { return false };
+        entry.sent_to.contains(peer) || entry.shown_by.iter().any(|shown| shown.peer == *peer)
     }
 
     fn note_one_shown(&mut self, hash: &BlobHash, peer: &PeerId, as_list: bool) {

@@ -44,6 +44,7 @@ mod task;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod workers;
 
 pub(super) use self::state::Owner;

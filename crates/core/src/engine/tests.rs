@@ -33,6 +33,7 @@ mod leases;
 mod life;
 mod lists;
 mod measured;
+mod nearness;
 mod overload;
 mod progress;
 mod random;

@@ -425,6 +425,14 @@ pub enum Obstacle {
     /// No obstacle: the task will be sent in the next pass.
     #[error("free")]
     None,
+    /// No obstacle either, but the peer has to fetch the input first.
+    #[error("free, and fetches {bytes} bytes of input first, about {takes:.0?}")]
+    InputAway {
+        /// Bytes that it does not have, as far as this node knows.
+        bytes: u64,
+        /// How long that takes at the throughput last seen.
+        takes: Duration,
+    },
     /// The node itself does not have the handler.
     #[error("this node has no handler {handler}")]
     NoHandlerHere {
@@ -494,6 +502,13 @@ pub enum Obstacle {
         /// This node's unfinished attempts there.
         assigned: u32,
     },
+}
+
+impl Obstacle {
+    /// Whether the peer would get the task now.
+    pub fn is_free(&self) -> bool {
+        matches!(self, Self::None | Self::InputAway { .. })
+    }
 }
 
 fn humantime(ms: u64) -> String {

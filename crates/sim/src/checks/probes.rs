@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meshwork_core::{Epoch, TaskId, Time, engine::view::Obstacle};
+use meshwork_core::{Epoch, TaskId, Time};
 
 use super::Checks;
 use crate::{
@@ -75,7 +75,7 @@ impl Probes {
             for id in process.open().iter().take(limits::PROBED_TASKS) {
                 let waiting = engine.read(clock).task(*id).and_then(|view| view.waiting);
                 let Some(waiting) = waiting.filter(|why| why.next_try.is_none()) else { continue };
-                let free = waiting.peers.iter().find(|(_, obstacle)| *obstacle == Obstacle::None);
+                let free = waiting.peers.iter().find(|(_, obstacle)| obstacle.is_free());
                 let Some((peer, _)) = free else { continue };
                 if self.waited.contains(id) {
                     let peer = checks.nodes.index(peer);

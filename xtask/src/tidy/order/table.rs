@@ -63,6 +63,7 @@ const ENGINE: Order = Order {
         "engine/owner/tail",
         "engine/owner/hedging",
         "engine/owner/lease",
+        "engine/owner/transfer",
         "engine/owner/workers",
         "engine/owner/offers",
         "engine/owner/placement",

@@ -109,12 +109,17 @@ impl Owner {
         is_timed: bool,
     ) {
         let Some(task_key) = self.workers.task_of(key, epoch) else { return };
-        let task = self.store.tasks.get_mut(task_key);
-        let Some(sent) = task.and_then(|task| task.open_mut()?.get_mut(epoch)) else { return };
-        if is_timed && !sent.is_timed {
-            sent.at = cx.now;
-        }
+        let Some(task) = self.store.tasks.get_mut(task_key) else { return };
+        let input = task.blob();
+        let Some(sent) = task.open_mut().and_then(|open| open.get_mut(epoch)) else { return };
+        let has_started = is_timed && !sent.is_timed;
         sent.is_timed = is_timed;
+        if has_started {
+            sent.at = cx.now;
+            if let Some((input, worker)) = input.zip(cx.node.peers.id(key)) {
+                cx.node.blobs.note_sent(&input, worker);
+            }
+        }
         self.store.arm(cx.node, task_key);
     }
 

@@ -12,7 +12,10 @@ use super::{
     workers::{OpenAttempt, Recall, WorkerAccount, Workers},
 };
 use crate::{
+    PeerId,
+    blob::BlobRef,
     engine::{
+        blobs::Blobs,
         keys::{ClassKey, PeerKey, TaskKey},
         kinds::Kind,
         lanes::Rank,
@@ -42,12 +45,15 @@ impl Board<'_> {
     ) -> Option<PeerKey> {
         let task = self.store.tasks.get(task_key)?;
         let bytes = task.arguments.input.weight() as u64;
-        let (peers, now) = (&cx.node.peers, cx.now);
+        let input = task.arguments.input.blob();
+        let (peers, blobs, now) = (&cx.node.peers, &cx.node.blobs, cx.now);
         let usable = |key: &PeerKey| {
             let (peer, worker) = peers.get(*key).zip(self.workers.get(*key))?;
             let refused = task.refused().iter().any(|refusal| refusal.is_by(peer));
-            (!refused && has_room(worker, kind, bytes, now))
-                .then(|| (cost(peer, worker, kind), *key))
+            (!refused && has_room(worker, kind, bytes, now)).then(|| {
+                let lacks = input.map_or(0, |input| lacking(blobs, &input, *key, &peer.id));
+                (cost(peer, worker, kind, lacks), *key)
+            })
         };
         let best = if eligible.len() <= limits::PLACEMENT_CHOICES {
             eligible.iter().filter_map(usable).min()
@@ -297,12 +303,20 @@ fn has_room(worker: &WorkerAccount, kind: Kind, bytes: u64, now: Time) -> bool {
     worker.session.is_open() && worker.rests.busy_until <= now && worker.has_credit(kind, bytes)
 }
 
-/// When one more attempt would be finished there, and the number of attempts before it, for
-/// comparison.
-fn cost(peer: &Peer, worker: &WorkerAccount, kind: Kind) -> (u64, u32) {
+/// Bytes of an input that a worker has to fetch, as far as this node knows.
+pub(super) fn lacking(blobs: &Blobs, input: &BlobRef, key: PeerKey, peer: &PeerId) -> u64 {
+    let has_it = key == PeerKey::LOCAL || blobs.is_probably_at(&input.hash, peer);
+    if has_it { 0 } else { input.size }
+}
+
+/// When one more attempt, whose worker `lacks` bytes of its input, would be finished there, and the
+/// number of attempts before it, for comparison.
+fn cost(peer: &Peer, worker: &WorkerAccount, kind: Kind, lacks: u64) -> (u64, u32) {
     let slots = u64::from(worker.credit().slots.max(1));
     let each = worker.service(kind).unwrap_or(0);
     let work = (worker.open_nanos() + each) / slots;
     let Measured { latency, pace, .. } = peer.measured;
-    (latency + work.saturating_mul(1_000) / pace, worker.assigned())
+    let computes = work.saturating_mul(1_000) / pace;
+    let fetches = if lacks == 0 { 0 } else { worker.transfer.time_for(lacks).as_nanos() as u64 };
+    (latency.saturating_add(computes).saturating_add(fetches), worker.assigned())
 }

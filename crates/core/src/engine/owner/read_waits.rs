@@ -6,11 +6,13 @@ use rustc_hash::FxHashMap;
 use super::{
     offers::filter,
     past::Refusal,
+    placement::lacking,
     queue::Needs,
     reader::Reader,
     task::{Owned, Phase},
 };
 use crate::{
+    blob::BlobRef,
     engine::{
         keys::{ClassKey, PeerKey},
         peers::Peer,
@@ -73,7 +75,10 @@ impl Reader<'_> {
         let Phase::Queued { not_before, since } = *task.phase() else { return None };
         let needs = &self.owner.store.queue.class(task.class)?.needs;
         let bytes = task.arguments.input.weight() as u64;
-        let peers = self.obstacles(needs, bytes, task.refused());
+        let mut peers = self.obstacles(needs, bytes, task.refused());
+        if let Some(input) = task.arguments.input.blob() {
+            peers.iter_mut().for_each(|(peer, obstacle)| self.note_lacking(&input, peer, obstacle));
+        }
         let rests = not_before > self.now && !self.node.is_closing();
         let due = task.due();
         let queue_ends = task.limits().queue.map(|limit| since + limit);
@@ -83,6 +88,17 @@ impl Reader<'_> {
             gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
             ..self.explanation(sum(rests, &peers), peers)
         })
+    }
+
+    /// Says of a peer that is free how much of the input it has to fetch.
+    fn note_lacking(&self, input: &BlobRef, peer: &PeerId, obstacle: &mut Obstacle) {
+        let Some(key) = self.node.peers.key(peer).filter(|_| obstacle.is_free()) else { return };
+        let bytes = lacking(&self.node.blobs, input, key, peer);
+        if bytes > 0
+            && let Some(worker) = self.owner.workers.get(key)
+        {
+            *obstacle = Obstacle::InputAway { bytes, takes: worker.transfer.time_for(bytes) };
+        }
     }
 
     /// Why tasks with these needs wait, apart from reasons of a single task.
@@ -166,7 +182,7 @@ const EACH_WAITS: &str = "a worker is free: each task rests before its next atte
                           there, or is about to be sent";
 
 fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
-    peers.iter().any(|(_, obstacle)| *obstacle == Obstacle::None)
+    peers.iter().any(|(_, obstacle)| obstacle.is_free())
 }
 
 /// The summary of all obstacles.

@@ -77,7 +77,14 @@ impl Owner {
             let Progress { fraction, message } = progress.clone();
             cx.out.push(Effect::TaskProgress { id: task.id, fraction, message });
         }
+        let mut open = task.open().into_iter().flat_map(|open| open.iter());
+        let is_fetching = open.any(|sent| sent.epoch == epoch && !sent.is_timed);
+        let size = task.arguments.input.size();
         if let Some(worker) = self.workers.get_mut(key) {
+            if is_fetching {
+                let arrived = size as f64 * f64::from(progress.fraction);
+                worker.transfer.on_arrived(epoch, arrived as u64, cx.now);
+            }
             worker.note_progress(epoch, progress);
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use rustc_hash::FxHashMap;
 
-use super::lease::Lease;
+use super::{lease::Lease, transfer::Transfer};
 use crate::{
     engine::{
         epoch_map::EpochMap,
@@ -25,6 +25,7 @@ pub(super) struct WorkerAccount {
     pub(super) session: Session,
     open: OpenAttempts,
     pub(super) run_times: RunTimes,
+    pub(super) transfer: Transfer,
     /// Free slots reserved for attempts that are asked back from other workers.
     reserved: u32,
     pub(super) hands_back: HandBackSupport,
