@@ -25,6 +25,7 @@ use meshwork_core::BlobHash;
 mod draft;
 mod error;
 mod partial;
+mod publish;
 #[cfg(test)]
 mod tests;
 
@@ -33,11 +34,9 @@ pub use self::{
     draft::{Draft, Ready},
     error::{ReadError, WriteError},
     partial::{Partial, PieceError, Sizes},
+    publish::Published,
 };
-use crate::{
-    limits::{COPY_BYTES, SYNC_EACH},
-    piece::Source,
-};
+use crate::{limits::COPY_BYTES, piece::Source};
 
 /// The blobs on the disk of one node. Cheap to clone; its methods block on the disk.
 #[derive(Clone, Debug)]
@@ -89,19 +88,6 @@ struct Stored {
 /// Distinguishes successive files of one blob, so that a late removal spares a newer file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Serial(pub u64);
-
-/// A blob that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The hash of its bytes.
-    pub hash: BlobHash,
-    /// Size in bytes.
-    pub size: u64,
-    /// Its file.
-    pub serial: Serial,
-    /// The blobs that it names.
-    pub links: Vec<BlobHash>,
-}
 
 /// A stored blob, open for reading. It stays readable when the store removes it.
 #[derive(Debug)]
@@ -179,43 +165,6 @@ impl Store {
         }
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         Draft::create(self.shared.dir.join(NEW).join(number.to_string()))
-    }
-
-    /// Gives complete blobs their names, and syncs them together if the store syncs. Of a blob that
-    /// the store has, the file that was there stays.
-    ///
-    /// # Errors
-    ///
-    /// The disk is full, or failed. Some of the blobs may have their names then; the caller does
-    /// not count them as valid.
-    pub fn publish(&self, blobs: Vec<Ready>) -> Result<Vec<Published>, WriteError> {
-        let each = blobs.len() <= SYNC_EACH;
-        let mut published = Vec::with_capacity(blobs.len());
-        let mut folders = Vec::new();
-        for mut blob in blobs {
-            if self.shared.life == Life::Durable && each {
-                sync_ready(&blob)?;
-            }
-            let (hash, size) = (blob.hash(), blob.size());
-            let path = self.path(&hash);
-            let folder = path.parent().unwrap_or(&self.shared.dir).to_owned();
-            make_private_dir(&folder)?;
-            let links = std::mem::take(&mut blob.links);
-            let serial = self.give_name(blob, &path)?;
-            published.push(Published { hash, size, serial, links });
-            folders.push(folder);
-        }
-        if self.shared.life == Life::Durable {
-            if each {
-                folders.push(self.shared.dir.join(DATA));
-                folders.sort_unstable();
-                folders.dedup();
-                folders.iter().try_for_each(|folder| sync(folder))?;
-            } else {
-                self.sync_all()?;
-            }
-        }
-        Ok(published)
     }
 
     /// Opens a blob.
@@ -350,6 +299,8 @@ impl Store {
     /// Notes a blob that cannot be read, if its bytes are lost.
     fn noted<T>(&self, read: Result<T, ReadError>) -> Result<T, ReadError> {
         if let Err(ReadError::Damaged { hash, .. }) = &read {
+            // Bytes that are added before its removal take its place.
+            self.doubt(hash);
             self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).push(*hash);
             self.shared.has_lost.store(true, Ordering::Release);
         }
@@ -359,42 +310,6 @@ impl Store {
     /// The directory of the store.
     pub fn dir(&self) -> &Path {
         &self.shared.dir
-    }
-
-    /// Gives a blob its name, unless it has one.
-    fn give_name(&self, blob: Ready, path: &Path) -> Result<Serial, WriteError> {
-        let (hash, size) = (blob.hash(), blob.size());
-        let serial = Serial(self.shared.next.fetch_add(1, Ordering::Relaxed));
-        let mut files = self.files();
-        if let Some(stored) = files.get_mut(&hash)
-            && fs::metadata(path).is_ok_and(|facts| facts.len() == size)
-        {
-            stored.serial = serial;
-            return Ok(serial);
-        }
-        // The outboard first: data without its outboard would be damaged.
-        if let Some(outboard) = &blob.files.outboard {
-            let path = outboard_path(path);
-            fs::rename(outboard, &path).map_err(WriteError::at(&path))?;
-        }
-        fs::rename(&blob.files.data, path).map_err(WriteError::at(path))?;
-        blob.files.release();
-        files.insert(hash, Stored { size, serial, is_verified: true });
-        Ok(serial)
-    }
-
-    /// Syncs the whole file system: one barrier for any number of files.
-    fn sync_all(&self) -> Result<(), WriteError> {
-        let dir = &self.shared.dir;
-        let file = File::open(dir).map_err(WriteError::at(dir))?;
-        #[cfg(target_os = "linux")]
-        return rustix::fs::syncfs(&file).map_err(|error| WriteError::at(dir)(error.into()));
-        #[cfg(not(target_os = "linux"))]
-        {
-            drop(file);
-            rustix::fs::sync();
-            Ok(())
-        }
     }
 
     fn path(&self, hash: &BlobHash) -> PathBuf {
@@ -537,13 +452,4 @@ fn make_private_dir(path: &Path) -> Result<(), WriteError> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(WriteError::at(path)(error)),
         _ => Ok(()),
     }
-}
-
-fn sync_ready(blob: &Ready) -> Result<(), WriteError> {
-    sync(&blob.files.data)?;
-    blob.files.outboard.as_deref().map_or(Ok(()), sync)
-}
-
-fn sync(path: &Path) -> Result<(), WriteError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(WriteError::at(path))
 }
