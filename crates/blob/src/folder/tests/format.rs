@@ -308,6 +308,16 @@ fn two_hundred_thousand_entries_go_there_and_back() {
     assert_eq!(decode(&store, folder.hash), Ok(count as u64));
 }
 
+#[test]
+fn many_small_files_are_few_blobs() {
+    // Each file is one call for the disk, and one record, if it is a blob of its own.
+    let names = numbered(10_000, |_| true);
+    let bytes = [7; 4_096];
+    let (store, folder) = encode(names.iter().map(|name| inline(name.as_bytes(), &bytes)));
+    assert_eq!(folder.size, 10_000 * 4_096);
+    assert!(store.blobs.len() < 200, "{} blobs", store.blobs.len());
+}
+
 fn numbered(count: usize, keep: impl Fn(usize) -> bool) -> Vec<String> {
     (0..count).filter(|number| keep(*number)).map(|number| format!("{number:09}.txt")).collect()
 }
