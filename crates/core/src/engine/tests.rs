@@ -37,6 +37,7 @@ mod nearness;
 mod overload;
 mod progress;
 mod random;
+mod refetch;
 mod refusals;
 mod restarts;
 mod retention;
