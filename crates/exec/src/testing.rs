@@ -42,6 +42,13 @@ pub(crate) fn with(mut work: Assignment, params: &[(&str, &str)]) -> Assignment 
 
 /// An attempt, and the receiver of its reports.
 pub(crate) fn attempt(params: &[(&str, &str)]) -> (Arc<Attempt>, mpsc::Receiver<Report>) {
+    attempt_with(params, None)
+}
+
+fn attempt_with(
+    params: &[(&str, &str)],
+    files: Option<Files>,
+) -> (Arc<Attempt>, mpsc::Receiver<Report>) {
     let (sender, receiver) = mpsc::channel(16);
     let order = Order {
         run: RunId(1),
@@ -51,11 +58,16 @@ pub(crate) fn attempt(params: &[(&str, &str)]) -> (Arc<Attempt>, mpsc::Receiver<
         params: owned(params),
         deadline: None,
     };
-    (Arc::new(Attempt::new(order, None, sender, None)), receiver)
+    (Arc::new(Attempt::new(order, None, sender, files)), receiver)
 }
 
 pub(crate) fn context(params: &[(&str, &str)]) -> TaskContext {
     TaskContext::new(attempt(params).0)
+}
+
+/// The context of an attempt of a node with a store.
+pub(crate) fn context_with(files: Files) -> TaskContext {
+    TaskContext::new(attempt_with(&[], Some(files)).0)
 }
 
 #[track_caller]

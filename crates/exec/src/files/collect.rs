@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, Metadata},
     io::Read as _,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,9 @@ use crate::{
     context::TaskContext,
     handler::{HandlerError, Output, OutputKind},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// The output of a successful attempt.
 #[derive(Debug)]
@@ -88,14 +91,29 @@ fn collect_file(
         let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
         // It may grow while it is read.
         (&mut file).take(INLINE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() <= INLINE_BYTES {
-            return Ok(Product::Inline(bytes.into()));
-        }
-        return Err(HandlerError::failed("the output file grew while it was read"));
+        require_unchanged(&file, facts, bytes.len() as u64)?;
+        return Ok(Product::Inline(bytes.into()));
     }
     let mut draft = draft(cx.files().ok_or(HandlerError::OutputTooLarge)?)?;
-    copy(cx, &mut file, &mut draft)?;
+    // A byte more than it should have tells that it grows, and then it may grow for ever.
+    let mut most = (&mut file).take(facts.len().saturating_add(1));
+    let copied = copy(cx, &mut most, &mut draft)?;
+    require_unchanged(&file, facts, copied)?;
     Ok(Product::file(finished(draft)?, executable))
+}
+
+/// Refuses a file that something still writes to: its bytes may be partly old and partly new.
+fn require_unchanged(file: &File, before: &Metadata, read: u64) -> Result<(), HandlerError> {
+    let after = file.metadata()?;
+    let stamp = |facts: &Metadata| {
+        (facts.dev(), facts.ino(), facts.len(), facts.mtime(), facts.mtime_nsec())
+    };
+    if read == before.len() && stamp(&after) == stamp(before) {
+        return Ok(());
+    }
+    let why = "the output file changed while it was stored: something still writes to it; end that \
+               before the handler returns";
+    Err(HandlerError::failed(why))
 }
 
 /// Opens an output file, which must lie in the attempt's folder.

@@ -82,6 +82,29 @@ async fn same_folder_has_the_same_hash() {
 }
 
 #[tokio::test]
+async fn folder_that_a_handler_changes_is_as_before_for_the_next_attempt() {
+    let home = Home::new();
+    let mut rig = home.rig(|cx, input| async move {
+        if !input.is_folder() {
+            fill(&cx.work_dir()?);
+            return Ok(Output::folder(""));
+        }
+        let dir = input.path()?;
+        let seen = listing(&dir).join("\n");
+        fs::write(dir.join("sub/large"), "changed")?;
+        fs::remove_file(dir.join("sub/same"))?;
+        Ok(seen.into())
+    });
+    let ended = rig.ended(work(NAME, "")).await;
+    let AttemptEnd::Output(Payload::Blob(folder)) = ended.end else { panic!("no folder") };
+    home.store().publish(ended.blobs).unwrap();
+    let first = rig.ended(work(NAME, Payload::Blob(folder.clone()))).await;
+    assert!(first.written.is_empty(), "its files are the attempt's own");
+    let second = rig.run(work(NAME, Payload::Blob(folder))).await;
+    assert_eq!(output(first.end), output(second));
+}
+
+#[tokio::test]
 async fn output_folder_outside_or_with_a_link_out_is_refused() {
     let home = Home::new();
     let mut rig = home.rig(|cx, input| async move {
