@@ -56,11 +56,17 @@ fn build(config: NetworkConfig) -> Result<NetworkManager, NetworkError> {
         }
         Ok(output.finish()?)
     });
+    let spoil = file_handler("test/spoil", |_cx, input| async move {
+        let path = input.path()?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+        fs::OpenOptions::new().write(true).open(&path)?.write_all(b"spoiled")?;
+        Ok(Output::bytes("done"))
+    });
     let grow = handler_fn("test/grow", |_cx, input: Bytes| async move {
         Ok(input.repeat(usize::try_from(3 * MIB).unwrap() / input.len().max(1)).into())
     });
     let builder = NetworkManager::builder().config(config).handler(grow);
-    builder.file_handler(size).file_handler(twice).build()
+    builder.file_handler(size).file_handler(twice).file_handler(spoil).build()
 }
 
 impl Alone {
@@ -253,6 +259,20 @@ async fn lost_input_fails_its_task_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blob_that_a_handler_wrote_to_is_never_used_again() {
+    let alone = Alone::new(1 << 30).await;
+    let path = alone.file("input", &bytes(2 * MIB));
+    let input = alone.node.blobs().add(&path).await.unwrap();
+    let TaskEnd::Failed(failure) = alone.run("test/spoil", input).await else { panic!() };
+    assert_eq!(failure.code, FailureCode::Permanent, "{failure}");
+    let TaskEnd::Failed(failure) = alone.run("text/hash", input).await else { panic!() };
+    assert_eq!(failure.code, FailureCode::InputLost, "{failure}");
+    assert_eq!(alone.node.blobs().add(&path).await.unwrap(), input);
+    assert_eq!(result(alone.run("text/hash", input).await), input.hash.to_string().as_str());
+    alone.node.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_budget_refuses_before_a_byte_is_written() {
     let alone = Alone::new(8 * MIB).await;
     let blobs = alone.node.blobs();
@@ -261,6 +281,14 @@ async fn full_budget_refuses_before_a_byte_is_written() {
     assert_eq!(refused.code(), "no_space", "{refused}");
     assert!(refused.is_retryable());
     let refused = blobs.begin(Some(6 * MIB)).await.unwrap_err();
+    assert_eq!(refused.code(), "no_space", "{refused}");
+    // A folder as a whole, although each of its files would fit.
+    let folder = alone.home.parent().unwrap().join("folder");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..4 {
+        fs::write(folder.join(number.to_string()), bytes(MIB + number)).unwrap();
+    }
+    let refused = blobs.add(&folder).await.unwrap_err();
     assert_eq!(refused.code(), "no_space", "{refused}");
     let space = blobs.space().unwrap();
     assert_eq!((space.blobs, space.reserved), (1, 0));

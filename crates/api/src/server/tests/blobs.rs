@@ -291,6 +291,23 @@ async fn what_is_refused_is_refused_before_the_body() {
 }
 
 #[tokio::test]
+async fn a_folder_that_does_not_fit_is_refused_before_its_first_byte() {
+    let server = Fixture::with_space(1 << 20).await;
+    let folder = server._home.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    for number in 0..8_u64 {
+        // Each of them would fit.
+        let file = std::fs::File::create(folder.join(number.to_string())).unwrap();
+        file.set_len((200 << 10) + number).unwrap();
+    }
+    let refused = server.client.blobs().add(&folder, |_| panic!("sent")).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::NoSpace);
+    server.nothing_stays_reserved().await;
+    assert!(server.client.blobs().list("").await.unwrap().items.is_empty());
+    server.end().await;
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_what_was_said_are_refused() {
     let server = Fixture::running().await;
     let other = hash(b"other");
