@@ -47,10 +47,34 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
             Some(short) => out.say(format!(
                 "\ndetached: task {short} goes on; to get its result: meshwork wait {short} --results"
             )),
-            None => out.say("\ninterrupted before the task was accepted: meshwork task list"),
+            None => out.say(
+                "\ninterrupted before the node answered; a task that it has accepted goes on: \
+                 meshwork task list",
+            ),
         }
         return Ok(exit::INTERRUPTED);
     };
+    let short = task.short.clone();
+    // A large result takes a while as well.
+    tokio::select! {
+        code = give(task, place, client, out) => code,
+        () = signals.next() => {
+            out.say(format!(
+                "\ninterrupted: task {short} has ended, and its result is kept: meshwork task \
+                 result {short}"
+            ));
+            Ok(exit::INTERRUPTED)
+        }
+    }
+}
+
+/// Prints or saves the result of a task. Returns its exit code.
+async fn give(
+    task: TaskView,
+    place: Option<Place>,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
     let (code, short) = (exit::of_task(&task), task.short.clone());
     let kept = format!("task {short} has ended, and its result is kept");
     if let Some(place) = place {

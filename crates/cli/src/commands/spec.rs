@@ -10,7 +10,9 @@ use std::{
 };
 
 use meshwork_api::{Client, ErrorCode, Payload, TaskSpec, TransferError};
-use meshwork_core::{HandlerName, Requirements, RetryPolicy, TaskLimits, limits::INLINE_BYTES};
+use meshwork_core::{
+    HandlerName, PeerId, Requirements, RetryPolicy, TaskLimits, limits::INLINE_BYTES,
+};
 
 use super::files::{self, Source};
 use crate::{
@@ -36,11 +38,13 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// No node has the handler, the node has no space, or the input changed or cannot be read.
+    /// No node has the handler, a target is unknown, the node has no space, or the input changed or
+    /// cannot be read.
     pub(super) async fn send(self, client: &Client, out: &Output) -> anyhow::Result<TaskSpec> {
         let Self { mut task, large } = self;
         if let Some(source) = large {
             require_handler(&task.handler, client).await?;
+            require_targets(&task.targets, client).await?;
             task.input = Some(Payload::Blob(source.send_shown(client, out).await?));
         }
         Ok(task)
@@ -63,6 +67,24 @@ pub(super) async fn require_handler(handler: &str, client: &Client) -> anyhow::R
     let message = format!("no node here has the handler {name}, so nothing was sent");
     let failure = Failure::new(exit::NOT_FOUND, ErrorCode::UnknownHandler, message);
     Err(failure.with_hint("meshwork handlers").into())
+}
+
+/// Checks that each name of a target means one peer, before the bytes of an input travel in vain. A
+/// peer id need not be known.
+///
+/// # Errors
+///
+/// No known peer has a name, or several do.
+pub(super) async fn require_targets(targets: &[String], client: &Client) -> anyhow::Result<()> {
+    for target in targets.iter().filter(|target| target.parse::<PeerId>().is_err()) {
+        // This node itself is no peer, and a target all the same.
+        if let Err(error) = client.peer(target).await
+            && [ErrorCode::PeerNotFound, ErrorCode::Ambiguous].contains(error.code())
+        {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 /// The task that the arguments describe. The input is checked, and read as far as it fits into the

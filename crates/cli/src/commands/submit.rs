@@ -41,12 +41,13 @@ pub(super) async fn submit(
         || args.from_json.is_some()
     {
         let (wait, dir) = (args.wait, args.run.out.take());
-        let (group, handler) = submit_group(args, client, out).await?;
+        let (group, handler, signals) = submit_group(args, client, out).await?;
         if group.queued > 0 {
             family::warn(&handler, &group.short, client, out).await;
         }
         if wait {
-            return wait::wait(WaitArgs::of_group(group.id, dir), client, out).await;
+            let args = WaitArgs::of_group(group.id, dir);
+            return wait::until_interrupted(args, signals, client, out).await;
         }
         if out.json {
             out.value(&group).map_err(|error| unprinted_group(error, &group))?;
@@ -69,12 +70,13 @@ pub(super) async fn submit(
     Ok(exit::DONE)
 }
 
-/// Submits a group and prints its id, unless the output is JSON. Also returns the handler.
+/// Submits a group and prints its id, unless the output is JSON. Also returns the handler, and the
+/// signals, which it has taken.
 async fn submit_group(
     mut args: SubmitArgs,
     client: &Client,
     out: &Output,
-) -> anyhow::Result<(GroupView, String)> {
+) -> anyhow::Result<(GroupView, String, Signals)> {
     let files = if args.each_file { Some(take_files(&mut args, out)?) } else { None };
     if args.array.is_none() && !args.run.input.is_empty() {
         return Err(Failure::usage(
@@ -95,9 +97,7 @@ async fn submit_group(
     let mut signals = Signals::take()?;
     let source = match (source, files) {
         (Some(source), _) => source,
-        (None, files) => {
-            send_files(files.unwrap_or_default(), &handler, group, client, out).await?
-        }
+        (None, files) => send_files(files.unwrap_or_default(), &task, group, client, out).await?,
     };
     let mut submission =
         Submission { task, group, max_fails, noun, accepted: None, printed: Ok(()), out, client };
@@ -113,7 +113,7 @@ async fn submit_group(
         (Ok(()), Some(view)) => {
             let printed = submission.printed;
             printed.map_err(|error| unprinted_group(error.into(), &view))?;
-            Ok((view, handler))
+            Ok((view, handler, signals))
         }
         (Ok(()), None) => Err(Failure::usage("the source is empty: nothing to submit").into()),
         (Err(error), None) => Err(error),
@@ -140,14 +140,15 @@ fn take_files(args: &mut SubmitArgs, out: &Output) -> Result<Files, Failure> {
 /// Checks all that can be checked, keeps the files' names, and begins to send the files.
 async fn send_files(
     files: Files,
-    handler: &str,
+    task: &TaskSpec,
     group: GroupId,
     client: &Client,
     out: &Output,
 ) -> anyhow::Result<Source> {
     let names = files.names()?;
     if files.has_large() {
-        spec::require_handler(handler, client).await?;
+        spec::require_handler(&task.handler, client).await?;
+        spec::require_targets(&task.targets, client).await?;
         files.require_space(client).await?;
     }
     if !files.is_empty() {

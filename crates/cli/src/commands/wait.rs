@@ -26,17 +26,37 @@ pub(super) async fn wait(args: WaitArgs, client: &Client, out: &Output) -> anyho
     if args.is_all() && args.tasks.len() > 1 {
         return Err(several::all_with_other_ids("meshwork wait all").into());
     }
-    let mut signals = Signals::take()?;
+    until_interrupted(args, Signals::take()?, client, out).await
+}
+
+/// As [`wait`], with signals that were taken before: one that came meanwhile is not lost.
+pub(super) async fn until_interrupted(
+    args: WaitArgs,
+    mut signals: Signals,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
+    let again = again(&args.tasks);
     let waiting = async {
         if args.is_all() { all(&args, client, out).await } else { some(&args, client, out).await }
     };
     tokio::select! {
         code = with_timeout(args.timeout, waiting) => code,
         () = signals.next() => {
-            out.say("\nstopped waiting; the tasks go on");
+            out.say(format!("\nstopped waiting; the tasks go on: {again}"));
             Ok(exit::INTERRUPTED)
         }
     }
+}
+
+/// The command that waits for the same tasks again; for many tasks, one that lists them.
+fn again(tasks: &[String]) -> String {
+    const MOST: usize = 4;
+    if tasks.len() > MOST {
+        return "meshwork task list".to_owned();
+    }
+    let tasks: Vec<String> = tasks.iter().map(|task| format::shell(task)).collect();
+    format!("meshwork wait {}", tasks.join(" "))
 }
 
 async fn with_timeout(

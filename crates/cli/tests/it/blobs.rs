@@ -3,13 +3,14 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::Read as _,
     os::unix::{ffi::OsStrExt as _, fs::symlink},
     process::Stdio,
 };
 
 use rustix::process::Signal;
 
-use crate::support::{Answer, Node, meshwork};
+use crate::support::{Answer, Node, meshwork, signal};
 
 #[test]
 fn a_file_is_added_listed_read_pinned_and_removed() {
@@ -107,6 +108,30 @@ fn a_reader_that_goes_away_ends_the_command() {
     drop(get.stdout.take());
     let output = get.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn a_run_is_interrupted_while_it_prints_its_result() {
+    let node = Node::up(&[]);
+    let dir = tempfile::tempdir().unwrap();
+    let large = dir.path().join("large");
+    fs::write(&large, vec![b'a'; 3_000_000]).unwrap();
+    let mut run = meshwork(node.home.path())
+        .args(["run", "text/upper", &format!("@{}", large.display())])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It has begun, and nobody reads more than the first byte.
+    let mut stdout = run.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    signal(&run, Signal::INT);
+    let mut stderr = String::new();
+    run.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{stderr}");
+    assert!(stderr.contains("its result is kept: meshwork task result"), "{stderr}");
+    drop(stdout);
 }
 
 /// The words of a shell's command line, so that patterns and odd names are as users write them.
@@ -226,4 +251,40 @@ fn names_and_files_outlive_the_node() {
     // Also the results of single tasks, by their ids.
     let saved = shell(&node, dir.path(), "$M task result last --out single");
     assert_eq!(saved.code, 0, "{saved:?}");
+}
+
+#[test]
+fn what_is_refused_is_refused_before_a_byte_is_sent() {
+    let node = Node::up(&["--disk", "16MiB"]);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("large"), vec![7; 3_000_000]).unwrap();
+    fs::File::create(dir.path().join("huge")).unwrap().set_len(64 << 20).unwrap();
+    fs::create_dir_all(dir.path().join("out")).unwrap();
+    fs::write(dir.path().join("out/large"), "mine").unwrap();
+    fs::create_dir(dir.path().join("linked")).unwrap();
+    fs::write(dir.path().join("linked/large"), vec![7; 3_000_000]).unwrap();
+    symlink("/etc", dir.path().join("linked/outside")).unwrap();
+    for (line, part) in [
+        ("$M run no/such @large", "nothing was sent"),
+        ("$M submit --each-file large no/such", "nothing was sent"),
+        ("$M run text/hash @large --on nobody", "no known peer is called"),
+        ("$M submit text/hash @large --on nobody", "no known peer is called"),
+        ("$M submit --each-file large text/hash --on nobody", "no known peer is called"),
+        ("$M run text/hash @large --out out", "exists already"),
+        ("$M run text/hash @huge", "no space for blobs"),
+        ("$M submit --each-file large huge text/hash", "a file has 64.0 MiB"),
+        ("$M run text/hash @linked", "linked/outside"),
+        ("$M run text/hash @large @large", "a task has one"),
+    ] {
+        let answer = shell(&node, dir.path(), line);
+        assert!(answer.code != 0 && answer.stdout.is_empty(), "{line}: {answer:?}");
+        assert!(answer.stderr.contains(part), "{line}: {answer:?}");
+        let blobs = &node.ask(&["status", "--json"]).json()["node"]["blobs"];
+        assert_eq!((&blobs["blobs"], &blobs["used_bytes"]), (&0.into(), &0.into()), "{line}");
+        assert_eq!(node.ask(&["task", "list", "--all", "-q"]).stdout, "", "{line}");
+    }
+    // This node itself is a target, by its name too.
+    let name = node.ask(&["status", "--json"]).json()["node"]["name"].as_str().unwrap().to_owned();
+    let here = shell(&node, dir.path(), &format!("$M run text/hash @large --on {name}"));
+    assert_eq!(here.code, 0, "{here:?}");
 }

@@ -255,6 +255,45 @@ fn interrupted_submit_says_which_lines_were_submitted() {
 }
 
 #[test]
+fn interrupted_wait_leaves_the_tasks_and_names_them() {
+    let node = Node::up(&[]);
+    let state = |id: &str| node.ask(&["task", "show", id, "--json"]).json()["state"].clone();
+    // Interrupts a command once it has printed a line on this stream.
+    let interrupted = |args: &[&str], on_stdout: bool| {
+        let mut command = meshwork(node.home.path());
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (mut stdout, mut stderr) = (
+            BufReader::new(process.stdout.take().unwrap()),
+            BufReader::new(process.stderr.take().unwrap()),
+        );
+        let mut first = String::new();
+        let stream: &mut dyn BufRead = if on_stdout { &mut stdout } else { &mut stderr };
+        stream.read_line(&mut first).unwrap();
+        signal(&process, Signal::INT);
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).unwrap();
+        assert_eq!(process.wait().unwrap().code(), Some(130), "{first}{rest}");
+        (first, rest)
+    };
+    let sleep = ["debug/sleep", "-p", "ms=600000"];
+
+    let run = [&["run"], &sleep[..]].concat();
+    let (first, rest) = interrupted(&run, false);
+    let short = first.split_whitespace().nth(1).unwrap();
+    let (detached, wait) =
+        (format!("task {short} goes on"), format!("meshwork wait {short} --results"));
+    assert!(rest.contains(&detached) && rest.contains(&wait), "{first}{rest}");
+    assert_eq!(state(short), "running");
+
+    let group = [&["submit", "--wait", "--array", "1-3"], &sleep[..]].concat();
+    let (first, rest) = interrupted(&group, true);
+    let id = first.trim();
+    assert!(rest.contains(&format!("the tasks go on: meshwork wait {id}")), "{first}{rest}");
+    assert_eq!(node.ask(&["task", "show", id, "--json"]).json()["cancelled"], 0);
+}
+
+#[test]
 fn error_of_a_reused_key_names_the_difference() {
     let node = Node::up(&[]);
     let path = node.home.path().join("lines");
