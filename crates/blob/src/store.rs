@@ -29,7 +29,7 @@ mod publish;
 #[cfg(test)]
 mod tests;
 
-use self::draft::Files;
+use self::{draft::Files, partial::Key};
 pub use self::{
     draft::{Draft, Ready},
     error::{ReadError, WriteError},
@@ -42,6 +42,8 @@ use crate::{limits::COPY_BYTES, piece::Source};
 #[derive(Clone, Debug)]
 pub struct Store {
     shared: Arc<Shared>,
+    /// Whose partial blobs this handle has.
+    sender: Option<BlobHash>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ struct Shared {
     /// table and the directory agree.
     files: Mutex<HashMap<BlobHash, Stored>>,
     /// The partial blobs that are open, and whether each is removed when it is dropped.
-    claims: Mutex<HashMap<BlobHash, bool>>,
+    claims: Mutex<HashMap<Key, bool>>,
     next: AtomicU64,
     /// Blobs whose files were found damaged or gone.
     lost: Mutex<Vec<BlobHash>>,
@@ -60,7 +62,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn claims(&self) -> MutexGuard<'_, HashMap<BlobHash, bool>> {
+    fn claims(&self) -> MutexGuard<'_, HashMap<Key, bool>> {
         // Each change is one call of the map.
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +114,7 @@ impl Store {
             fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
         }
         for entry in list(&dir.join(PARTIAL))? {
-            if named(&entry).is_none() {
+            if Key::of_file(&entry).is_none() {
                 fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
             }
         }
@@ -146,7 +148,7 @@ impl Store {
         let (dir, claims) = (dir.to_owned(), Mutex::default());
         let (lost, has_lost) = (Mutex::default(), AtomicBool::new(false));
         let shared = Shared { dir, life, files, claims, next, lost, has_lost };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), sender: None }
     }
 
     /// All blobs with their sizes.

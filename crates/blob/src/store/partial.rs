@@ -1,11 +1,12 @@
 //! A blob that arrives in pieces, from other nodes.
 //!
-//! Its bytes are in `partial/HASH`, and the hashes that arrived with them in `partial/HASH.tree`, in
-//! the form of an outboard. Both stay when the transfer is cut or the process ends. A later
-//! [`Store::partial`] reads them and believes only the bytes that these hashes prove.
+//! Its bytes are in `partial/HASH-SENDER`, and the hashes that arrived with them in
+//! `partial/HASH-SENDER.tree`, in the form of an outboard. Both stay when the transfer is cut or the
+//! process ends. A later [`Store::partial`] of the same sender reads them and believes only the bytes
+//! that these hashes prove.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     fs::{self, File},
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -53,17 +54,45 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Claim {
     shared: Arc<Shared>,
+    key: Key,
+}
+
+/// A partial blob, and the sender whose bytes it has. What one sender has sent must not count for
+/// another one, who may know the hash alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
     hash: BlobHash,
+    /// `None` if the sender does not matter.
+    sender: Option<BlobHash>,
+}
+
+impl Key {
+    /// The partial blob to which a file belongs.
+    pub(super) fn of_file(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_str()?;
+        let (hash, sender) = match stem.split_once('-') {
+            Some((hash, sender)) => (hash, Some(sender.parse().ok()?)),
+            None => (stem, None),
+        };
+        Some(Self { hash: hash.parse().ok()?, sender })
+    }
+
+    fn file_name(&self) -> String {
+        match &self.sender {
+            Some(sender) => format!("{}-{sender}", self.hash),
+            None => self.hash.to_string(),
+        }
+    }
 }
 
 impl Claim {
     /// Claims a partial blob, unless it is open.
-    fn of(shared: &Arc<Shared>, hash: BlobHash) -> Result<Self, WriteError> {
-        match shared.claims().entry(hash) {
-            Entry::Occupied(_) => Err(WriteError::InUse { hash }),
+    fn of(shared: &Arc<Shared>, key: Key) -> Result<Self, WriteError> {
+        match shared.claims().entry(key) {
+            Entry::Occupied(_) => Err(WriteError::InUse { hash: key.hash }),
             Entry::Vacant(entry) => {
                 entry.insert(false);
-                Ok(Self { shared: Arc::clone(shared), hash })
+                Ok(Self { shared: Arc::clone(shared), key })
             }
         }
     }
@@ -71,17 +100,17 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let is_unwanted = self.shared.claims().get(&self.hash) == Some(&true);
-        if is_unwanted && let Err(error) = remove_files(&self.shared.partial_path(&self.hash)) {
-            tracing::debug!(hash = %self.hash, %error, "a partial blob is not removed");
+        let is_unwanted = self.shared.claims().get(&self.key) == Some(&true);
+        if is_unwanted && let Err(error) = remove_files(&self.shared.partial_path(&self.key)) {
+            tracing::debug!(hash = %self.key.hash, %error, "a partial blob is not removed");
         }
-        self.shared.claims().remove(&self.hash);
+        self.shared.claims().remove(&self.key);
     }
 }
 
 impl Shared {
-    fn partial_path(&self, hash: &BlobHash) -> PathBuf {
-        self.dir.join(super::PARTIAL).join(hash.to_string())
+    fn partial_path(&self, key: &Key) -> PathBuf {
+        self.dir.join(super::PARTIAL).join(key.file_name())
     }
 }
 
@@ -103,6 +132,18 @@ pub enum PieceError {
 }
 
 impl Store {
+    /// A handle whose partial blobs are those of one sender: a blob that another sender has begun is
+    /// begun anew.
+    #[must_use]
+    pub fn of_sender(&self, sender: &[u8]) -> Self {
+        let shared = Arc::clone(&self.shared);
+        Self { shared, sender: Some(BlobHash::of(sender)) }
+    }
+
+    fn key(&self, hash: &BlobHash) -> Key {
+        Key { hash: *hash, sender: self.sender }
+    }
+
     /// Begins or continues a blob that arrives in pieces. Reads and verifies what an earlier
     /// transfer has left.
     ///
@@ -113,28 +154,29 @@ impl Store {
     ///
     /// This process already has the partial blob open, or the disk failed.
     pub fn partial(&self, hash: &BlobHash, size: u64) -> Result<Partial, WriteError> {
-        let hash = *hash;
-        let claim = Claim::of(&self.shared, hash)?;
-        let path = self.shared.partial_path(&hash);
+        let (hash, key) = (*hash, self.key(hash));
+        let claim = Claim::of(&self.shared, key)?;
+        let path = self.shared.partial_path(&key);
         let present = ChunkRanges::empty();
         let mut partial = Partial { hash, size, path, open: None, present, claim };
         partial.recall()?;
         Ok(partial)
     }
 
-    /// The partial blobs on the disk, with the bytes of their files.
+    /// The partial blobs on the disk, with the bytes of their files, of all senders.
     ///
     /// # Errors
     ///
     /// The disk failed.
     pub fn partials(&self) -> Result<Sizes, WriteError> {
-        let dir = self.shared.dir.join(super::PARTIAL);
-        let files = list(&dir)?.into_iter().filter_map(|path| {
-            let hash = path.file_name()?.to_str()?.parse().ok()?;
-            let bytes = [outboard_path(&path), path].map(|path| fs::metadata(path).ok());
-            Some((hash, bytes.into_iter().flatten().map(|facts| facts.len()).sum()))
-        });
-        Ok(files.collect())
+        let mut sizes = Sizes::new();
+        for path in list(&self.shared.dir.join(super::PARTIAL))? {
+            let Some(key) = Key::of_file(&path) else { continue };
+            // The file may be gone meanwhile.
+            let bytes = fs::metadata(&path).map_or(0, |facts| facts.len());
+            *sizes.entry(key.hash).or_default() += bytes;
+        }
+        Ok(sizes)
     }
 
     /// Removes what is on the disk of a partial blob: now, or, if it is open, when it is dropped
@@ -144,12 +186,13 @@ impl Store {
     ///
     /// The disk failed.
     pub fn remove_partial(&self, hash: &BlobHash) -> Result<(), WriteError> {
-        if let Some(is_unwanted) = self.shared.claims().get_mut(hash) {
+        let key = self.key(hash);
+        if let Some(is_unwanted) = self.shared.claims().get_mut(&key) {
             *is_unwanted = true;
             return Ok(());
         }
-        match Claim::of(&self.shared, *hash) {
-            Ok(_claim) => remove_files(&self.shared.partial_path(hash)),
+        match Claim::of(&self.shared, key) {
+            Ok(_claim) => remove_files(&self.shared.partial_path(&key)),
             // Opened just now, for something that wants it.
             Err(_) => Ok(()),
         }
@@ -161,15 +204,17 @@ impl Store {
     ///
     /// The disk failed.
     pub fn sweep_partials(&self, age: Duration) -> Result<(), WriteError> {
-        for (hash, _) in self.partials()? {
-            let written =
-                fs::metadata(self.shared.partial_path(&hash)).and_then(|facts| facts.modified());
+        let files = list(&self.shared.dir.join(super::PARTIAL))?;
+        let keys: HashSet<Key> = files.iter().filter_map(|path| Key::of_file(path)).collect();
+        for key in keys {
+            let path = self.shared.partial_path(&key);
+            let written = fs::metadata(&path).and_then(|facts| facts.modified());
             let is_old = written.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age));
             if !is_old {
                 continue;
             }
-            if let Ok(_claim) = Claim::of(&self.shared, hash) {
-                remove_files(&self.shared.partial_path(&hash))?;
+            if let Ok(_claim) = Claim::of(&self.shared, key) {
+                remove_files(&path)?;
             }
         }
         Ok(())

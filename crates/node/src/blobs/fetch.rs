@@ -47,8 +47,8 @@ pub(super) struct Job {
     pub(super) begun: Begun,
 }
 
-/// The blobs of which something may have arrived, over all tries.
-pub(super) type Begun = Arc<Mutex<Vec<BlobHash>>>;
+/// The blobs of which something may have arrived, with their senders, over all tries.
+pub(super) type Begun = Arc<Mutex<Vec<(PeerId, BlobHash)>>>;
 
 /// Why it is not there.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +119,7 @@ impl Job {
 
     /// Fetches the blob itself: the file, or the root of the folder.
     async fn fetch_top(&self, stream: &mut Fetch) -> Result<Ready, JobError> {
-        let (store, hash) = (self.store().clone(), self.blob.hash);
+        let (store, hash) = (self.store(), self.blob.hash);
         self.note_begun([hash]);
         let bytes = self.blob.blob_bytes();
         let partial = blocking(move || store.partial(&hash, bytes)).await??;
@@ -152,7 +152,7 @@ impl Job {
         let all: Vec<Want> = parts.into_iter().map(|(hash, size)| Want { hash, size }).collect();
         let wants = self.unknown(all.clone(), true).await?;
         let fetched = self.fetch_all(stream, &wants).await?;
-        let (store, entries) = (self.store().clone(), root.entries());
+        let (store, entries) = (self.store(), root.entries());
         blocking(move || {
             let new: HashSet<BlobHash> = wants.iter().map(|want| want.hash).collect();
             let known = all.iter().filter(|want| !new.contains(&want.hash));
@@ -197,7 +197,7 @@ impl Job {
         let fetch = async {
             // Dropped at the end, which ends the other half.
             let ready = ready;
-            stream.fetch_each(self.store(), wants, &ready, &self.progress).await
+            stream.fetch_each(&self.store(), wants, &ready, &self.progress).await
         };
         let collect = async {
             let mut blobs = Vec::new();
@@ -213,13 +213,13 @@ impl Job {
 
     fn note_begun(&self, hashes: impl IntoIterator<Item = BlobHash>) {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.extend(hashes);
+        begun.extend(hashes.into_iter().map(|hash| (self.from, hash)));
         begun.sort_unstable();
         begun.dedup();
     }
 
     async fn publish(&self, blobs: Vec<Ready>) -> Result<Vec<NewBlob>, JobError> {
-        let store = self.store().clone();
+        let store = self.store();
         let published = blocking(move || store.publish(blobs)).await??;
         Ok(published.into_iter().map(new_blob).collect())
     }
@@ -236,8 +236,10 @@ impl Job {
         calls.send(call).await.map_err(|_| InternalError::Stopped)
     }
 
-    fn store(&self) -> &Store {
-        self.place.store()
+    /// The store, with what this peer has sent before: what another one has sent shows nothing of what
+    /// this one has.
+    fn store(&self) -> Store {
+        self.place.store().of_sender(&self.from.to_bytes())
     }
 }
 

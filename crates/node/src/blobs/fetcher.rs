@@ -114,8 +114,8 @@ impl Fetcher {
 
 fn remove_begun(store: &Store, begun: &Begun) {
     let begun = std::mem::take(&mut *begun.lock().unwrap_or_else(PoisonError::into_inner));
-    for hash in begun {
-        if let Err(error) = store.remove_partial(&hash) {
+    for (sender, hash) in begun {
+        if let Err(error) = store.of_sender(&sender.to_bytes()).remove_partial(&hash) {
             tracing::debug!(%hash, %error, "the remains of a fetch are not removed");
         }
     }

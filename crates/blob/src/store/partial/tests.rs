@@ -261,3 +261,30 @@ fn open_partial_blob_is_removed_once_its_user_drops_it() {
     pair.receiver.remove_partial(&source.hash()).unwrap();
     assert_eq!(publish(&pair, partial), bytes(3 * GROUP));
 }
+
+#[test]
+fn pieces_of_one_sender_do_not_count_for_another() {
+    let mut pair = Pair::new();
+    let source = pair.source(20 * GROUP);
+    let (hash, size) = (source.hash(), source.size());
+    let of = |pair: &Pair, sender: &[u8]| pair.receiver.of_sender(sender).partial(&hash, size);
+    let mut first = of(&pair, b"first").unwrap();
+    add(&mut first, &source, 0..20);
+    // Both are open at the same time, too.
+    let second = of(&pair, b"second").unwrap();
+    assert_eq!(all(&second), [(0, 20)], "it knows the hash alone");
+    drop((first, second));
+    pair.restart();
+    let mut second = of(&pair, b"second").unwrap();
+    assert_eq!(all(&second), [(0, 20)]);
+    add(&mut second, &source, 0..5);
+    drop(second);
+    let first = of(&pair, b"first").unwrap();
+    assert_eq!(all(&first), [], "its own pieces stay");
+    assert_eq!(publish(&pair, first), bytes(20 * GROUP));
+    assert_eq!(pair.receiver.partials().unwrap()[&hash] / GROUP, 5, "of the second sender");
+    pair.receiver.of_sender(b"first").remove_partial(&hash).unwrap();
+    assert_eq!(all(&of(&pair, b"second").unwrap()), [(5, 20)]);
+    pair.receiver.sweep_partials(Duration::ZERO).unwrap();
+    assert_eq!(pair.files(), 0);
+}

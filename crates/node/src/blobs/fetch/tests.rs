@@ -1,6 +1,7 @@
-//! What the list of a folder may claim.
+//! What the list of a folder may claim, and what a peer has shown.
 
 use super::*;
+use crate::blobs::place::Place;
 
 fn part(files: &[(&str, u64)]) -> Part {
     let file =
@@ -28,4 +29,28 @@ fn files_of_a_folder_have_one_size_and_the_sum_of_its_root() {
     assert!(matches!(wants(&lies, 1 << 40), Err(JobError::Size)));
     let endless = [part(&[("a", u64::MAX), ("b", u64::MAX)])];
     assert!(matches!(wants(&endless, 1 << 60), Err(JobError::Size)));
+}
+
+#[test]
+fn bytes_that_one_peer_has_sent_are_not_those_of_another() {
+    let place = Arc::new(Place::temporary());
+    let job = |from| Job {
+        number: 1,
+        place: Arc::clone(&place),
+        calls: mpsc::channel(1).0.downgrade(),
+        from,
+        blob: BlobRef::file(BlobHash::of(b"secret"), 6, false),
+        progress: Progress::default(),
+        begun: Begun::default(),
+    };
+    let [first, second] = [PeerId::random(), PeerId::random()].map(job);
+    // A store makes its folders with its first blob.
+    drop(place.store().draft().unwrap());
+    let partial = |job: &Job| job.store().partial(&job.blob.hash, 6).unwrap();
+    let mut sent = partial(&first);
+    // Of a blob of one group, a piece is its bytes.
+    sent.add(&(0..1), b"secret").unwrap();
+    drop(sent);
+    assert_eq!(partial(&first).missing(9), []);
+    assert_eq!(partial(&second).missing(9).first(), Some(&(0..1)), "it has shown nothing");
 }
