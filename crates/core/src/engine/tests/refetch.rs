@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    BlobForm, BlobRef, Payload, RetryPolicy,
+    BlobForm, BlobRef, FailureCode, Payload, RetryPolicy, TaskFailure,
     engine::{BlobEvent, BlobRequest, FetchFault, NewBlob},
     limits,
 };
@@ -163,4 +163,30 @@ fn wrong_bytes_of_one_owner_do_not_stop_another() {
     fetched(&mut net, 1);
     assert_eq!(net.nodes[1].running.len(), 1);
     assert_eq!(net.nodes[0].engine.accounts().failed, 1);
+}
+
+#[test]
+fn worker_without_space_costs_the_task_no_try() {
+    let mut net = connected(&[1, 1]);
+    let input = add(&mut net, "in");
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    let id = net.submit(Task { retry, ..task_with(input) });
+    let fetching = |net: &Net| if net.nodes[1].fetching.is_empty() { 2 } else { 1 };
+    // Its disk does not take the input, and then, there or elsewhere, not the output.
+    let at = fetching(&net);
+    failed(&mut net, at, FetchFault::NoSpace);
+    assert_eq!(net.state(id), "queued");
+    net.pass(2 * limits::FAULT_REST);
+    let at = fetching(&net);
+    fetched(&mut net, at);
+    let full = TaskFailure::new(FailureCode::NoSpace, "the disk is full");
+    net.finish(at, AttemptEnd::Failed(full));
+    assert_eq!(net.state(id), "queued");
+    net.pass(2 * limits::FAULT_REST);
+    if net.nodes[at].running.is_empty() && !net.nodes[3 - at].fetching.is_empty() {
+        fetched(&mut net, 3 - at);
+    }
+    let at = if net.nodes[1].running.is_empty() { 2 } else { 1 };
+    net.finish(at, output("x"));
+    assert_eq!(net.state(id), "succeeded");
 }
