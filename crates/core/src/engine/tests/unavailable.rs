@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    FailureCode, TaskFailure, TaskLimits,
+    FailureCode, RetryPolicy, TaskFailure, TaskLimits,
     engine::{BlobEvent, BlobRequest, NewBlob},
     limits,
 };
@@ -35,6 +35,24 @@ fn damaged_copy_at_a_worker_is_fetched_again() {
     fetched(&mut net, 1);
     net.finish(1, output("done"));
     assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn copy_that_a_worker_lost_costs_no_try_of_the_task() {
+    let mut net = connected(&[1]);
+    let first = net.submit(task("text/a"));
+    let input = add(&mut net, "in");
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    let id = net.submit(Task { retry, ..task_with(input) });
+    fetched(&mut net, 1);
+    // The attempt waits for the slot, and its input goes meanwhile.
+    event(&mut net, 1, BlobEvent::Lost { hash: input.hash });
+    net.finish(1, output("first"));
+    net.finish(1, input_lost());
+    assert_eq!(net.state(id), "running", "its owner still has the input");
+    fetched(&mut net, 1);
+    net.finish(1, output("done"));
+    assert_eq!((net.state(first), net.state(id)), ("succeeded", "succeeded"));
 }
 
 #[test]
