@@ -29,14 +29,14 @@ mod publish;
 #[cfg(test)]
 mod tests;
 
-use self::{draft::Files, partial::Key};
+use self::{draft::Files, partial::Key, publish::sync};
 pub use self::{
     draft::{Draft, Ready},
     error::{ReadError, WriteError},
     partial::{Partial, PieceError, Sizes},
     publish::Published,
 };
-use crate::{limits::COPY_BYTES, piece::Source};
+use crate::{hasher::outboard_size, limits::COPY_BYTES, piece::Source};
 
 /// The blobs on the disk of one node. Cheap to clone; its methods block on the disk.
 #[derive(Clone, Debug)]
@@ -110,6 +110,9 @@ impl Store {
     /// The directory cannot be created, read or cleaned.
     pub fn open(dir: &Path, valid: &HashMap<BlobHash, u64>) -> Result<Self, WriteError> {
         make_dirs(dir)?;
+        // Their names must be as durable as what is put into them.
+        sync(dir)?;
+        dir.parent().filter(|parent| *parent != Path::new("")).map_or(Ok(()), sync)?;
         for entry in list(&dir.join(NEW))? {
             fs::remove_file(&entry).map_err(WriteError::at(&entry))?;
         }
@@ -120,20 +123,7 @@ impl Store {
         }
         let mut files = HashMap::new();
         for folder in list(&dir.join(DATA))? {
-            for path in list(&folder)? {
-                let found = stored(&path, valid).map_err(WriteError::at(&path))?;
-                match found {
-                    Found::Blob(hash, size) => {
-                        let serial = Serial::default();
-                        files.insert(hash, Stored { size, serial, is_verified: false });
-                    }
-                    Found::Outboard => {}
-                    Found::Other => {
-                        tracing::debug!(path = %path.display(), "no valid blob; removed");
-                        fs::remove_file(&path).map_err(WriteError::at(&path))?;
-                    }
-                }
-            }
+            keep_valid(&folder, valid, &mut files)?;
         }
         Ok(Self::of(dir, Life::Durable, files))
     }
@@ -226,7 +216,7 @@ impl Store {
     }
 
     fn find_outboard(&self, hash: &BlobHash, size: u64) -> Result<Option<File>, ReadError> {
-        let expected = crate::hasher::outboard_size(size);
+        let expected = outboard_size(size);
         if expected == 0 {
             return Ok(None);
         }
@@ -403,22 +393,38 @@ const NEW: &str = "new";
 const PARTIAL: &str = "partial";
 const OUTBOARD: &str = "tree";
 
-/// A file in `data`.
-enum Found {
-    Blob(BlobHash, u64),
-    Outboard,
-    Other,
+/// Adds the valid blobs in a folder of `data` to `files`, and removes all other files.
+fn keep_valid(
+    folder: &Path,
+    valid: &HashMap<BlobHash, u64>,
+    files: &mut HashMap<BlobHash, Stored>,
+) -> Result<(), WriteError> {
+    // The data first: an outboard is of use only beside it.
+    let (data, others): (Vec<_>, Vec<_>) =
+        list(folder)?.into_iter().partition(|path| path.extension().is_none());
+    for path in data {
+        let known = named(&path).and_then(|hash| Some((hash, *valid.get(&hash)?)));
+        let found = fs::symlink_metadata(&path).map_err(WriteError::at(&path))?.len();
+        match known {
+            Some((hash, size)) if found == size => {
+                let serial = Serial::default();
+                files.insert(hash, Stored { size, serial, is_verified: false });
+            }
+            _ => remove_unknown(&path)?,
+        }
+    }
+    for path in others {
+        let is_outboard = path.extension().is_some_and(|extension| extension == OUTBOARD);
+        if !is_outboard || !named(&path).is_some_and(|hash| files.contains_key(&hash)) {
+            remove_unknown(&path)?;
+        }
+    }
+    Ok(())
 }
 
-fn stored(path: &Path, valid: &HashMap<BlobHash, u64>) -> io::Result<Found> {
-    let known = named(path).and_then(|hash| Some((hash, *valid.get(&hash)?)));
-    let Some((hash, size)) = known else { return Ok(Found::Other) };
-    match path.extension() {
-        Some(extension) if extension == OUTBOARD => Ok(Found::Outboard),
-        Some(_) => Ok(Found::Other),
-        None if fs::symlink_metadata(path)?.len() == size => Ok(Found::Blob(hash, size)),
-        None => Ok(Found::Other),
-    }
+fn remove_unknown(path: &Path) -> Result<(), WriteError> {
+    tracing::debug!(path = %path.display(), "no valid blob; removed");
+    fs::remove_file(path).map_err(WriteError::at(path))
 }
 
 /// The blob after which a file or an outboard is named.

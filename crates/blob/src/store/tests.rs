@@ -1,10 +1,21 @@
 use std::{
+    cell::RefCell,
     io::Write as _,
     os::unix::fs::{FileExt as _, PermissionsExt as _},
 };
 
 use super::*;
 use crate::limits::GROUP_BYTES;
+
+thread_local! {
+    /// The files and directories that this thread has synced one by one.
+    pub(super) static SYNCED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the thread has synced since the last call.
+fn synced() -> Vec<PathBuf> {
+    SYNCED.take()
+}
 
 fn empty(dir: &Path) -> Store {
     Store::open(dir, &HashMap::new()).unwrap()
@@ -150,6 +161,73 @@ fn blob_whose_file_was_lost_can_be_added_again() {
     fs::remove_file(store.path(&published.hash)).unwrap();
     add(&store, b"lost and found");
     assert_eq!(contents(&store, &published.hash), b"lost and found");
+}
+
+#[test]
+fn damaged_file_from_before_the_start_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = vec![7; 3 * GROUP_BYTES];
+    let store = empty(dir.path());
+    let blob = add(&store, &bytes);
+    let path = store.path(&blob.hash);
+    for damage in ["data", "outboard", "no outboard"] {
+        let valid = store.published();
+        match damage {
+            "data" => {
+                let file = OpenOptions::new().write(true).open(&path).unwrap();
+                file.write_all_at(b"x", 100).unwrap();
+            }
+            "outboard" => fs::write(outboard_path(&path), b"cut").unwrap(),
+            _ => fs::remove_file(outboard_path(&path)).unwrap(),
+        }
+        let store = Store::open(dir.path(), &valid).unwrap();
+        add(&store, &bytes);
+        assert_eq!(contents(&store, &blob.hash), bytes, "{damage}");
+        assert!(store.source(&blob.hash).is_ok(), "{damage}");
+        assert_eq!(files(dir.path()).len(), 2, "{damage}");
+    }
+}
+
+/// Two callers may publish the same bytes: the answer to the second must not rest on a sync of the
+/// first that is still to come.
+#[test]
+fn blob_that_another_call_has_named_is_synced_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = empty(dir.path());
+    let bytes = vec![7; 3 * GROUP_BYTES];
+    let first = ready(&store, &bytes);
+    let path = store.path(&first.hash());
+    make_private_dir(path.parent().unwrap()).unwrap();
+    // As a batch does before its barrier.
+    store.give_name(first, &path).unwrap();
+    synced();
+    add(&store, &bytes);
+    let synced = synced();
+    let folder = path.parent().unwrap();
+    for path in [&path, &outboard_path(&path), folder, folder.parent().unwrap()] {
+        assert!(synced.iter().any(|synced| synced == path), "{}", path.display());
+    }
+}
+
+#[test]
+fn folders_of_a_new_store_are_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blobs");
+    synced();
+    empty(&path);
+    let synced = synced();
+    assert!(synced.contains(&path) && synced.contains(&dir.path().to_owned()), "{synced:?}");
+}
+
+#[test]
+fn outboard_without_its_blob_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = empty(dir.path());
+    let blob = add(&store, &vec![7; 3 * GROUP_BYTES]);
+    let (path, valid) = (store.path(&blob.hash), store.published());
+    fs::remove_file(path).unwrap();
+    Store::open(dir.path(), &valid).unwrap();
+    assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -76,6 +76,22 @@ fn publish(pair: &Pair, partial: Partial) -> Vec<u8> {
 }
 
 #[test]
+fn pieces_of_a_blob_that_was_there_are_removed() {
+    let pair = Pair::new();
+    let source = pair.source(3 * GROUP);
+    let mut draft = pair.receiver.draft().unwrap();
+    draft.write_all(&bytes(3 * GROUP)).unwrap();
+    pair.receiver.publish(vec![draft.finish().unwrap()]).unwrap();
+    let mut partial = pair.partial(&source);
+    add(&mut partial, &source, 0..3);
+    assert_eq!(pair.files(), 2);
+    assert_eq!(publish(&pair, partial), bytes(3 * GROUP));
+    assert_eq!(pair.files(), 0);
+    // It can arrive once more.
+    assert_eq!(pair.partial(&source).present(), 0);
+}
+
+#[test]
 fn blob_of_any_size_arrives_in_pieces() {
     let pair = Pair::new();
     for size in [0, 1, GROUP, GROUP + 1, 8 * GROUP, 9 * GROUP + 5, 21 * GROUP - 1] {
