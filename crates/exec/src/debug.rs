@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `debug/noop` | nothing | – |
 //! | `debug/echo` | returns its input, without a copy | – |
+//! | `debug/pack` | returns a folder that contains its input, a file or a folder, under the name `input` | – |
 //! | `debug/sleep` | waits and reports progress, then returns nothing | `ms`: how long, default 1000, up to [`SLEEP`] |
 //! | `debug/fail` | fails | `message`; `permanent`: `true` or `false` (default); `exit`: 1 to 123 |
 //! | `debug/panic` | panics | `message` |
@@ -15,7 +16,7 @@
 //! Absent on purpose: any other access to the machine.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::Write,
     path::PathBuf,
     time::Duration,
@@ -26,7 +27,10 @@ use tokio::time::Instant;
 
 use crate::{
     context::TaskContext,
-    handler::{Description, Failure, Handler, HandlerError, ParamKind, ParamSpec},
+    handler::{
+        Description, Failure, FileHandler, Handler, HandlerError, Input, Output, ParamKind,
+        ParamSpec,
+    },
     limits::{SLEEP, SLEEP_STEP},
     registry::{RegisterError, Registry},
 };
@@ -72,6 +76,7 @@ pub(crate) fn register(registry: &mut Registry, log: Option<PathBuf>) -> Result<
     let log = log.map(open_log).transpose()?;
     registry.register(Noop)?;
     registry.register(Echo)?;
+    registry.register_file_handler(Pack)?;
     registry.register(Sleep { log })?;
     registry.register(Fail)?;
     registry.register(Panic)
@@ -124,6 +129,32 @@ impl Handler for Echo {
 
     fn is_instant(&self, _input_len: usize) -> bool {
         true
+    }
+}
+
+struct Pack;
+
+impl FileHandler for Pack {
+    fn name(&self) -> &str {
+        "debug/pack"
+    }
+
+    fn describe(&self) -> Description {
+        Description::new("Returns a folder that contains its input.").with_input()
+    }
+
+    async fn run(&self, cx: &TaskContext, input: Input) -> Result<Output, Failure> {
+        cx.check_params(&[])?;
+        let folder = cx.work_dir()?.join("packed");
+        fs::create_dir(&folder)?;
+        let (from, to) = (input.path()?, folder.join("input"));
+        if input.is_folder() {
+            // It was unpacked for this attempt alone.
+            fs::rename(from, to)?;
+        } else {
+            fs::copy(from, to)?;
+        }
+        Ok(Output::folder(folder))
     }
 }
 

@@ -77,8 +77,8 @@ fn unknown_handler_error_lists_available_handlers() {
     assert!(!failure.is_retryable());
     assert_eq!(
         failure.message,
-        "no handler debug/nap on this node; available: debug/echo, debug/fail, debug/noop, debug/panic, \
-         debug/sleep"
+        "no handler debug/nap on this node; available: debug/echo, debug/fail, debug/noop, debug/pack, \
+         debug/panic, debug/sleep"
     );
 }
 

@@ -21,6 +21,7 @@ fn names_are_listed_in_order() {
             "debug/echo",
             "debug/fail",
             "debug/noop",
+            "debug/pack",
             "debug/panic",
             "debug/sleep",
             "text/hash",

@@ -72,6 +72,28 @@ async fn folder_goes_out_and_in_again() {
     assert_eq!(home.folders(), Vec::<PathBuf>::new());
 }
 
+/// `debug/pack` puts a file and a folder into a folder.
+#[tokio::test]
+async fn input_is_packed() {
+    let home = Home::new();
+    let registry = || Registry::new().with_debug(None).unwrap();
+    let mut rig = Rig::with_files(registry(), 1, Some(home.files.clone()));
+    let ended = rig.ended(work("debug/pack", home.blob(&bytes(100_000), false))).await;
+    let AttemptEnd::Output(Payload::Blob(folder)) = ended.end else { panic!("no folder") };
+    assert_eq!((folder.form, folder.size), (BlobForm::Folder, 100_000));
+    home.store().publish(ended.blobs).unwrap();
+    let ended = rig.ended(work("debug/pack", Payload::Blob(folder.clone()))).await;
+    let AttemptEnd::Output(Payload::Blob(outer)) = ended.end else { panic!("no folder") };
+    assert_eq!((outer.form, outer.size), (BlobForm::Folder, 100_000));
+    assert_ne!(outer.hash, folder.hash);
+    home.store().publish(ended.blobs).unwrap();
+    let mut listing = home.rig(folders);
+    let seen = output(listing.run(work(NAME, Payload::Blob(outer))).await);
+    let hash = BlobHash::of(&bytes(100_000));
+    let expected = format!("input/input: {hash} false\ninput: folder");
+    assert_eq!(str::from_utf8(&seen).unwrap(), expected);
+}
+
 #[tokio::test]
 async fn same_folder_has_the_same_hash() {
     let home = Home::new();
