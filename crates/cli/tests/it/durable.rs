@@ -7,7 +7,7 @@ use meshwork_api::{Client, Payload, TaskSpec};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{Node, eventually};
+use crate::support::{Node, eventually, number};
 
 /// Default number of kills; `MESHWORK_KILLS` overrides it.
 const KILLS: usize = 8;
@@ -15,8 +15,7 @@ const KILLS: usize = 8;
 const TASKS: usize = 50;
 
 fn kills() -> usize {
-    let given = std::env::var("MESHWORK_KILLS").ok().and_then(|kills| kills.parse().ok());
-    given.unwrap_or(KILLS)
+    number("MESHWORK_KILLS").unwrap_or(KILLS)
 }
 
 fn owner(home: TempDir, listen: &str) -> Node {

@@ -11,6 +11,10 @@
 
 mod accept;
 mod archive;
+mod blob_kills;
+mod blob_power;
+mod blob_traces;
+mod blob_trial;
 mod blobs;
 mod broken_socket;
 mod churn;
@@ -25,6 +29,7 @@ mod extremes;
 mod faults;
 mod groups;
 mod home_files;
+mod load;
 mod measured;
 mod names;
 mod near;
@@ -42,5 +47,7 @@ mod slow_disk;
 mod stopping;
 mod support;
 mod tasks;
+mod trace;
+mod trace_disk;
 mod two_nodes;
 mod verbs;

@@ -17,7 +17,7 @@ use meshwork_api::{Client, Payload, TaskSpec};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{Node, into_mount_namespace, is_inside, signal};
+use crate::support::{Node, into_mount_namespace, is_inside, number, signal};
 
 /// Default number of power cuts, half a second each; `MESHWORK_POWER_CUTS` overrides it.
 const CUTS: usize = 4;
@@ -28,17 +28,17 @@ const CUT: &str = "import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
 /// A file system in a file, for mounting.
-struct Disk {
+pub(crate) struct Disk {
     image: std::path::PathBuf,
     _dir: TempDir,
 }
 
 impl Disk {
-    /// Creates a file system. Skips the test with a reason if that is impossible.
-    fn new() -> Option<Self> {
+    /// Creates a file system of this size. Skips the test with a reason if that is impossible.
+    pub(crate) fn new(bytes: u64) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
-        std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        std::fs::File::create(&image).unwrap().set_len(bytes).unwrap();
         let mut made = Command::new("mkfs.ext4");
         made.args(["-q", "-F"]).arg(&image);
         let disk = Self { image, _dir: dir };
@@ -48,7 +48,7 @@ impl Disk {
             return None;
         }
         let trial = tempfile::tempdir().unwrap();
-        if !disk.mount(trial.path()) {
+        if !disk.mount(trial.path(), "loop") {
             crate::support::skip("no file system can be mounted from a file");
             return None;
         }
@@ -56,17 +56,17 @@ impl Disk {
         Some(disk)
     }
 
-    fn mount(&self, at: &Path) -> bool {
+    pub(crate) fn mount(&self, at: &Path, options: &str) -> bool {
         let mut mount = Command::new("mount");
-        mount.args(["-o", "loop"]).arg(&self.image).arg(at);
+        mount.args(["-o", options]).arg(&self.image).arg(at);
         mount.output().is_ok_and(|output| output.status.success())
     }
 
-    fn unmount(&self, at: &Path) {
+    pub(crate) fn unmount(&self, at: &Path) {
         assert!(Command::new("umount").arg(at).status().unwrap().success());
     }
 
-    fn cut(&self, at: &Path) {
+    pub(crate) fn cut(&self, at: &Path) {
         assert!(Command::new("python3").args(["-c", CUT]).arg(at).status().unwrap().success());
     }
 }
@@ -96,7 +96,7 @@ fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
     let mut ids: Vec<String> = Vec::new();
     let mut lost = 0;
     for _ in 0..cuts {
-        assert!(disk.mount(home.path()));
+        assert!(disk.mount(home.path(), "loop"));
         let node = Node::up_in_after(home, shell, &["--slots", "0"]);
         let at = node.home.path().to_owned();
         let socket = node.text("socket").to_owned();
@@ -117,7 +117,7 @@ fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
         ids.extend(submitting.join().unwrap());
         disk.unmount(home.path());
 
-        assert!(disk.mount(home.path()));
+        assert!(disk.mount(home.path(), "loop"));
         let node = Node::up_in_after(home, shell, &["--slots", "0"]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let lost_ids = runtime.block_on(async {
@@ -143,9 +143,8 @@ fn accepted_tasks_survive_power_cuts() {
     if !is_inside(into_mount_namespace(), "power::accepted_tasks_survive_power_cuts") {
         return;
     }
-    let Some(disk) = Disk::new() else { return };
-    let given = std::env::var("MESHWORK_POWER_CUTS").ok().and_then(|cuts| cuts.parse().ok());
-    let cuts = given.unwrap_or(CUTS);
+    let Some(disk) = Disk::new(64 << 20) else { return };
+    let cuts = number("MESHWORK_POWER_CUTS").unwrap_or(CUTS);
     let (accepted, lost_tasks) = lost(&disk, cuts, "true");
     assert!(accepted >= cuts * ANSWERS);
     assert_eq!(lost_tasks, 0, "of {accepted} accepted tasks");
@@ -158,7 +157,7 @@ fn node_without_sync_loses_accepted_tasks() {
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
-    let Some(disk) = Disk::new() else { return };
+    let Some(disk) = Disk::new(64 << 20) else { return };
     let (accepted, lost_tasks) = lost(&disk, 1, "export MESHWORK_TEST_SKIP_FSYNC=1");
     assert!(lost_tasks > 0, "none of {accepted}");
 }

@@ -169,6 +169,17 @@ pub(crate) fn signal(process: &Child, signal: Signal) {
     kill_process(Pid::from_child(process), signal).expect("it is there");
 }
 
+/// A number in the environment, with which a user makes a trial longer or repeats it.
+pub(crate) fn number(variable: &str) -> Option<usize> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+/// Prints what a trial sees; the harness shows it if the trial fails.
+#[expect(clippy::print_stdout, reason = "the report of a trial")]
+pub(crate) fn note(text: &str) {
+    println!("{text}");
+}
+
 /// Waits until `check` returns true.
 pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
