@@ -23,6 +23,7 @@ mod acting;
 pub(crate) mod action;
 pub(crate) mod addresses;
 mod admission;
+pub(crate) mod beside;
 pub(crate) mod connection;
 mod copies;
 mod dialer;
@@ -31,6 +32,7 @@ pub(crate) mod facts;
 mod inbox;
 pub(crate) mod listeners;
 pub(crate) mod local;
+mod on_beside;
 mod on_commands;
 mod on_connections;
 mod on_discovery;
@@ -318,6 +320,14 @@ impl EventLoop {
                 Timer::Hello(peer, connection) => {
                     self.act(Action::SayHello { peer, connection });
                 }
+                Timer::Purpose(peer, connection) => {
+                    let action = self.beside().on_timer(&peer, connection);
+                    self.perform(action);
+                }
+                Timer::Fetch(number) => {
+                    let action = self.work.blobs.on_timer(number, &self.shared);
+                    self.perform(action);
+                }
                 Timer::Dial(target) => self.dial_target(target),
                 Timer::Places => self.dial_waiting(),
                 Timer::Publish => self.publisher.publish(&mut self.shared.peers),
@@ -390,10 +400,12 @@ impl EventLoop {
         match event {
             BehaviourEvent::Streams(event) => self.on_stream_event(event),
             BehaviourEvent::Identify(event) => self.on_identify_event(event),
-            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
+            BehaviourEvent::Ping(ping::Event { peer, result, connection }) => {
                 // A failed ping does not mean that the peer is gone: over QUIC a ping can stall.
                 // The echo decides.
-                if let (Ok(_), Some(known)) = (result, self.shared.peers.get(&peer)) {
+                if !self.shared.peers.is_beside(&peer, connection)
+                    && let (Ok(_), Some(known)) = (result, self.shared.peers.get(&peer))
+                {
                     known.last_seen.touch();
                 }
             }

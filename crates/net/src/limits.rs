@@ -118,15 +118,31 @@ pub const OTHER_DIALS: usize = 16;
 pub const NAME_STEP: Duration = Duration::from_millis(250);
 /// Addresses of a name that wait to be dialled; further ones are not tried.
 pub const NAME_ADDRESSES: usize = 16;
-/// Connections per peer: two while duplicates are settled. A third is closed.
-pub const CONNECTIONS_PER_PEER: usize = 2;
+/// Connections per peer: those for tasks, and one for blobs that each side dialled. More are closed.
+pub const CONNECTIONS_PER_PEER: usize = TASK_CONNECTIONS + 2;
+/// Connections per peer that are for tasks: two while duplicates are settled. A third is closed.
+pub const TASK_CONNECTIONS: usize = 2;
+/// Connections of a peer whose dialer has not said yet what they are for: one for blobs, and one that
+/// replaces a connection for tasks. A third is closed.
+pub const UNDETERMINED: usize = 2;
+/// Connections beside those for tasks, of all peers and in each direction: for each fetch that may
+/// run, and for as many that ended within [`IDLE_TIMEOUT`]. Beyond it, blobs share the connection of
+/// the tasks.
+pub const BLOB_CONNECTIONS: usize = 2 * FETCHES;
+/// How long a fetch waits for a connection for blobs before it shares that of the tasks: several round
+/// trips, and little beside the time that a large blob takes.
+pub const BLOB_DIAL_WAIT: Duration = Duration::from_secs(2);
+/// Wait before a peer that could not be dialled for blobs is dialled for them again. A firewall or NAT
+/// seldom changes, and each try may cost a fetch [`BLOB_DIAL_WAIT`].
+pub const BLOB_REDIAL: Duration = Duration::from_secs(60);
 /// Connected peers that are not admitted. At the limit, the address group with the most of them
 /// loses one for a new one. Trusted peers do not count.
 pub const STRANGERS: usize = 16;
 /// How long such a peer is safe from displacement by its own address group: several round trips for
 /// its hello.
 pub const STRANGER_GRACE: Duration = Duration::from_millis(500);
-/// An unused connection is closed after this time. Connections of admitted peers count as used.
+/// An unused connection is closed after this time. A ready connection for tasks counts as used, one
+/// for blobs only while it has a stream: a node fetches the files of one task, or of many in a row.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses of one peer that are dialled at once; a dial of many addresses is a burst of packets.
 pub const DIAL_CONCURRENCY: u8 = 2;

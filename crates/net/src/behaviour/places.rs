@@ -42,6 +42,8 @@ pub(crate) enum Full {
 struct Connection {
     peer: PeerId,
     is_inbound: bool,
+    /// Whether it has one of the places beside those for tasks.
+    is_beside: bool,
 }
 
 /// Denies connections and dials above the bounds.
@@ -54,6 +56,9 @@ pub(crate) struct Behaviour {
     counted: FxHashSet<ConnectionId>,
     /// Other dials, at most [`limits::OTHER_DIALS`].
     others: FxHashSet<ConnectionId>,
+    /// Dials of connected peers for blobs. With such connections at most
+    /// [`limits::BLOB_CONNECTIONS`].
+    beside: FxHashMap<ConnectionId, PeerId>,
     /// Bounded by this behaviour, and by the number of trusted peers.
     established: FxHashMap<ConnectionId, Connection>,
 }
@@ -65,6 +70,7 @@ impl Behaviour {
             trusted,
             counted: FxHashSet::default(),
             others: FxHashSet::default(),
+            beside: FxHashMap::default(),
             established: FxHashMap::default(),
         }
     }
@@ -79,24 +85,72 @@ impl Behaviour {
         self.counted.insert(id);
     }
 
+    /// Notes a dial for blobs that the event loop is about to begin, and for which it found a place.
+    pub(crate) fn count_beside(&mut self, id: ConnectionId, peer: PeerId) {
+        self.beside.insert(id, peer);
+    }
+
+    /// Whether a place beside those for tasks is free.
+    pub(crate) fn has_room_beside(&self, is_inbound: bool) -> bool {
+        let is_alike = |it: &&Connection| it.is_beside && it.is_inbound == is_inbound;
+        let established = self.established.values().filter(is_alike).count();
+        let dials = if is_inbound { 0 } else { self.beside.len() };
+        established + dials < limits::BLOB_CONNECTIONS
+    }
+
+    /// Gives a connection a place beside those for tasks. Returns whether it has one.
+    pub(crate) fn move_beside(&mut self, id: ConnectionId) -> bool {
+        let Some(is_inbound) = self.established.get(&id).map(|it| it.is_inbound) else {
+            return false;
+        };
+        let has_room = self.has_room_beside(is_inbound);
+        self.established.get_mut(&id).is_some_and(|connection| {
+            connection.is_beside |= has_room;
+            connection.is_beside
+        })
+    }
+
+    /// Gives a connection a place for tasks.
+    pub(crate) fn move_to_tasks(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.established.get_mut(&id) {
+            connection.is_beside = false;
+        }
+    }
+
+    /// Whether there is a connection with the peer, or a dial of it, beside those for tasks.
+    pub(crate) fn has_beside(&self, peer: &PeerId) -> bool {
+        let is_it = |connection: &Connection| connection.is_beside && connection.peer == *peer;
+        self.beside.values().any(|dialled| dialled == peer) || self.established.values().any(is_it)
+    }
+
     /// Whether a dial of `peer`, or of an address with an unknown peer, could become a connection.
     pub(crate) fn may_dial(&self, peer: Option<&PeerId>) -> bool {
         self.check_total(peer, false).is_ok()
     }
 
     fn check(&self, peer: &PeerId, is_inbound: bool) -> Result<(), ConnectionDenied> {
-        let with_peer = self.established.values().filter(|other| other.peer == *peer).count();
-        if with_peer >= limits::CONNECTIONS_PER_PEER {
-            return Err(ConnectionDenied::new(Full::OfPeer));
-        }
+        self.check_peer(peer, false).map_err(ConnectionDenied::new)?;
         self.check_total(Some(peer), is_inbound).map_err(ConnectionDenied::new)
+    }
+
+    /// The bounds per peer. The total of the places beside those for tasks is counted before.
+    fn check_peer(&self, peer: &PeerId, is_beside: bool) -> Result<(), Full> {
+        let of_peer = || self.established.values().filter(|other| other.peer == *peer);
+        let for_tasks = of_peer().filter(|other| !other.is_beside).count();
+        if of_peer().count() >= limits::CONNECTIONS_PER_PEER
+            || (!is_beside && for_tasks >= limits::TASK_CONNECTIONS)
+        {
+            return Err(Full::OfPeer);
+        }
+        Ok(())
     }
 
     fn check_total(&self, peer: Option<&PeerId>, is_inbound: bool) -> Result<(), Full> {
         if peer.is_some_and(|peer| self.trusted.contains(peer)) {
             return Ok(());
         }
-        let alike = self.established.values().filter(|other| other.is_inbound == is_inbound);
+        let for_tasks = || self.established.values().filter(|other| !other.is_beside);
+        let alike = for_tasks().filter(|other| other.is_inbound == is_inbound);
         // The loop closes strangers beyond their bound, and displaced peers. Twice the bound leaves
         // room for connections that are still closing.
         let bound = if is_inbound {
@@ -105,7 +159,7 @@ impl Behaviour {
             (self.max_peers * 2 / 3).max(2)
         };
         let total = self.max_peers + 3 * limits::STRANGERS;
-        if alike.count() >= bound || self.established.len() >= total {
+        if alike.count() >= bound || for_tasks().count() >= total {
             return Err(Full::Connections);
         }
         Ok(())
@@ -138,7 +192,7 @@ impl NetworkBehaviour for Behaviour {
         _: &[Multiaddr],
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        if !self.counted.contains(&id) {
+        if !self.counted.contains(&id) && !self.beside.contains_key(&id) {
             if self.others.len() >= limits::OTHER_DIALS {
                 return Err(ConnectionDenied::new(Full::Dials));
             }
@@ -156,6 +210,12 @@ impl NetworkBehaviour for Behaviour {
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.dial_ended(id);
+        if self.beside.contains_key(&id) {
+            return match self.check_peer(&peer, true) {
+                Ok(()) => Ok(dummy::ConnectionHandler),
+                Err(full) => Err(ConnectionDenied::new(full)),
+            };
+        }
         self.check(&peer, false).map(|()| dummy::ConnectionHandler)
     }
 
@@ -167,13 +227,18 @@ impl NetworkBehaviour for Behaviour {
                 endpoint,
                 ..
             }) => {
-                let connection = Connection { peer: peer_id, is_inbound: endpoint.is_listener() };
+                let is_beside = self.beside.remove(&connection_id).is_some();
+                let is_inbound = endpoint.is_listener();
+                let connection = Connection { peer: peer_id, is_inbound, is_beside };
                 self.established.insert(connection_id, connection);
             }
             FromSwarm::ConnectionClosed(closed) => {
                 self.established.remove(&closed.connection_id);
             }
-            FromSwarm::DialFailure(failure) => self.dial_ended(failure.connection_id),
+            FromSwarm::DialFailure(failure) => {
+                self.beside.remove(&failure.connection_id);
+                self.dial_ended(failure.connection_id);
+            }
             FromSwarm::AddressChange(_) | FromSwarm::ListenFailure(_) | _ => {}
         }
     }

@@ -44,6 +44,10 @@ impl EventLoop {
             Action::ClosePeer { peer, why } => self.close_peer(peer, why),
             Action::Expel { peer, why } => self.expel(peer, why),
             Action::Dial(pending) => self.dial(pending),
+            Action::DialForBlobs(peer) => {
+                let actions = self.beside().dial(peer);
+                self.perform(actions);
+            }
             Action::Mesh => {
                 let has_leads = !self.exchange.leads().is_empty();
                 let action = self.dialer.mesh_soon(has_leads, &self.shared);

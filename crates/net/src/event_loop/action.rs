@@ -47,6 +47,8 @@ pub(crate) enum Action {
     Route(PeerId),
     /// Begin a dial.
     Dial(Pending),
+    /// Dial a ready peer for blobs.
+    DialForBlobs(PeerId),
     /// Check soon whether to dial peers that other peers named.
     Mesh,
     /// A dial that began at `since` reached this node's own key.

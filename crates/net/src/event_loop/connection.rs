@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::{
     address,
     event::Direction,
-    protocol::hello::wire::{Hello, MAX_VERSION},
+    protocol::hello::wire::{ConnectionPurpose, Hello, MAX_VERSION},
 };
 
 /// The state of our hello on a connection.
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     pub(crate) remote_ip: Option<IpAddr>,
     pub(crate) since: Instant,
     pub(crate) quic: bool,
+    /// What our hellos on the connection say that it is for.
+    pub(crate) purpose: ConnectionPurpose,
     pub(crate) ours: Ours,
     pub(crate) theirs: Theirs,
     /// Whether our hello is in flight.
@@ -60,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) renew: bool,
     /// The peer's random number of its start, from its hello; 0 if the hello had none.
     pub(crate) instance: u64,
+    /// Whether the peer's hello said that it reads the purpose of a connection.
+    pub(crate) reads_purpose: bool,
     /// The advert in our last hello.
     pub(crate) sent_advert: Option<Advert>,
     /// Whether the handler keeps this connection open while it is idle.
@@ -82,14 +86,22 @@ impl Connection {
             remote_ip,
             since: Instant::now(),
             quic,
+            purpose: ConnectionPurpose::Tasks,
             ours: Ours::Pending,
             theirs: Theirs::Awaited,
             hello_in_flight: false,
             renew: false,
             instance: 0,
+            reads_purpose: false,
             sent_advert: None,
             kept_alive: false,
         }
+    }
+
+    /// A connection that this node dialled for blobs.
+    pub(crate) fn for_blobs(id: ConnectionId, address: Multiaddr) -> Self {
+        let purpose = ConnectionPurpose::Blobs;
+        Self { purpose, ..Self::new(id, Direction::Outbound, address, None) }
     }
 
     /// Whether the peer was admitted on this connection.
@@ -149,6 +161,7 @@ impl Connection {
             (Ok(()), Theirs::Admitted { seq, .. }) if hello.seq < *seq => {}
             (Ok(()), Theirs::Awaited | Theirs::Admitted { .. } | Theirs::Refused(_)) => {
                 self.instance = hello.instance;
+                self.reads_purpose = hello.purposes;
                 self.theirs = Theirs::Admitted {
                     seq: hello.seq,
                     version: hello.max_version.min(MAX_VERSION),

@@ -2,11 +2,12 @@
 //!
 //! The loop itself dials, with the swarm. The files in their order: `seeker`, `bounds`, `ranks`,
 //! `errors`, `state` (the [`Dialer`]), and its methods in `lookups`, `requests`, `events`,
-//! `targets`, `named`.
+//! `targets`, `named`, `for_blobs`.
 
 mod bounds;
 mod errors;
 mod events;
+mod for_blobs;
 mod lookups;
 mod named;
 mod ranks;

@@ -66,8 +66,8 @@ impl EventLoop {
                 self.perform(action);
             }
             Command::Fetch { peer, reply } => {
-                let action = self.work.blobs.open(peer, reply, &self.shared);
-                self.perform(action);
+                let actions = self.work.blobs.open(peer, reply, &self.shared);
+                self.perform(actions);
             }
             // The caller may have stopped waiting.
             Command::Turn { reply } | Command::Stop { done: reply } => {

@@ -17,7 +17,7 @@ use crate::{
         duplicates,
         hellos::{self, HelloDone, Inbound},
         talk,
-        wire::Hello,
+        wire::{ConnectionPurpose, Hello},
     },
     transport,
 };
@@ -30,6 +30,9 @@ impl EventLoop {
         id: ConnectionId,
         endpoint: &ConnectedPoint,
     ) {
+        if let Some(action) = self.beside().on_established(peer, id, endpoint) {
+            return self.act(action);
+        }
         let (address, direction) = match endpoint {
             ConnectedPoint::Dialer { address, .. } => (address, Direction::Outbound),
             ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr, Direction::Inbound),
@@ -88,22 +91,28 @@ impl EventLoop {
         id: ConnectionId,
         cause: Option<&ConnectionError>,
     ) {
+        if let Some(actions) = self.beside().on_closed(peer, id) {
+            return self.perform(actions);
+        }
         let Some(known) = self.shared.peers.get_mut(&peer) else { return };
-        let before = known.connections.len();
         let stuck = known.state().why();
-        known.connections.retain(|connection| connection.id != id);
-        if known.connections.len() == before {
+        let Some(at) = known.connections.iter().position(|connection| connection.id == id) else {
             // The loop closed this connection when it was established, and never reported it.
             return;
-        }
+        };
+        let gone = known.connections.remove(at);
         if known.chosen_id == Some(id) {
             known.chosen_id = None;
         }
-        if known.is_connected() {
+        self.beside().on_tasks_closed(peer, &gone);
+        if self.shared.peers.is_connected(&peer) {
             self.shared.peers.note_change();
             let actions = self.hellos.settle(peer, &mut self.shared);
             return self.perform(actions);
         }
+        let unrouted = self.beside().on_disconnected(peer);
+        self.perform(unrouted);
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let why = known.end_reason.take().or(stuck).or_else(|| cause.map(reason));
         known.end_reason.clone_from(&why);
         known.readiness.on_disconnected(self.shared.local.clock.now());
@@ -124,6 +133,9 @@ impl EventLoop {
 
     /// A dial failed, ours or Kademlia's.
     pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &DialError) {
+        if let Some(actions) = self.beside().on_dial_failed(id, error) {
+            return self.perform(actions);
+        }
         let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let actions = self.dialer.on_failed(id, error, &mut bounds, &mut self.shared);
         self.perform(actions);
@@ -154,6 +166,8 @@ impl EventLoop {
                 let actions =
                     self.hellos.on_own_hello_done(peer, connection, result, &mut self.shared);
                 self.perform(actions);
+                let opened = self.beside().route_fetches(peer);
+                self.perform(opened);
             }
             HelloDone::PeerHello { peer, connection, result: Ok((hello, stream)) } => {
                 self.on_hello(peer, connection, *hello, stream);
@@ -170,8 +184,19 @@ impl EventLoop {
     /// A peer sent a hello.
     fn on_hello(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
         let Some(quota) = hellos::take_quota(&peer, id, &self.shared) else { return };
-        let judgement = quota.and_then(|()| self.judge(peer, id, hello));
+        let purpose = hello.purpose;
+        let judgement = quota.and_then(|()| match purpose {
+            ConnectionPurpose::Tasks => self.judge(peer, id, hello),
+            ConnectionPurpose::Blobs => self.beside().take_for_blobs(peer, id, &hello),
+            ConnectionPurpose::Unknown(number) => {
+                Err(Reason::Unsupported { what: format!("purpose {number} of a connection") })
+            }
+        });
         self.hellos.on_judged(peer, judgement, stream, &mut self.shared);
+        if purpose != ConnectionPurpose::Tasks {
+            let opened = self.beside().route_fetches(peer);
+            return self.perform(opened);
+        }
         let actions = self.hellos.settle_by_peer(peer, id, &mut self.shared);
         self.perform(actions);
         self.route(peer);
@@ -179,9 +204,12 @@ impl EventLoop {
         self.perform(actions);
     }
 
-    /// Decides whether this hello admits the peer.
+    /// Decides whether this hello for tasks admits the peer. From now on the connection counts as
+    /// one for tasks.
     fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
-        let is_copied = hello.copied;
+        let timer = self.beside().take_for_tasks(peer, id)?;
+        let (is_new, is_copied) = (timer.is_some(), hello.copied);
+        self.perform(timer);
         let judged = talk::judge(&hello, &self.shared.local.settings.network).and_then(|()| {
             let (dialer, shared) = (&self.dialer, &mut self.shared);
             let (admitted, actions) =
@@ -195,6 +223,10 @@ impl EventLoop {
         }
         if is_copied && judged.is_ok() {
             self.on_own_key(KeyEvidence::SaidBy(peer));
+        }
+        if is_new {
+            let actions = self.hellos.settle(peer, &mut self.shared);
+            self.perform(actions);
         }
         judged
     }

@@ -28,7 +28,12 @@ impl EventLoop {
     /// Stores what identify reports about a peer. All of it is the peer's claim: it is truncated,
     /// cleaned, and trusted only where it does no harm.
     pub(super) fn on_identify_event(&mut self, event: identify::Event) {
-        let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
+        let identify::Event::Received { peer_id: peer, info, connection_id, .. } = event else {
+            return;
+        };
+        if self.shared.peers.is_beside(&peer, connection_id) {
+            return;
+        }
         let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         known.last_seen.touch();
         known.claims.agent = Some(clean(&info.agent_version));

@@ -1,6 +1,7 @@
 //! Passes each stream to the part that it is for.
 
 use libp2p::Stream;
+use meshwork_core::Reason;
 
 use super::{action::Purpose, state::EventLoop};
 use crate::{
@@ -14,6 +15,18 @@ use crate::{
 impl EventLoop {
     pub(super) fn on_stream_event(&mut self, event: streams::Event) {
         match event {
+            streams::Event::Inbound { peer, connection, protocol, stream }
+                if !matches!(protocol, Protocol::Hello | Protocol::Blob)
+                    && self.shared.peers.is_beside(&peer, connection) =>
+            {
+                // No honest peer opens such a stream there.
+                if protocol == Protocol::Task {
+                    let detail = "tasks need another connection".to_owned();
+                    self.work.sessions.refuse(stream, Reason::NotAdmitted { detail }, &self.shared);
+                } else {
+                    self.shared.local.counters.streams_refused.add();
+                }
+            }
             streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
                 Protocol::Hello => self.hellos.on_inbound(peer, connection, stream, &self.shared),
                 Protocol::Task => {
@@ -66,7 +79,8 @@ impl EventLoop {
                 self.perform(action);
             }
             Some(Purpose::Blob { peer, number }) => {
-                self.work.blobs.on_stream((peer, number), stream, &self.shared);
+                let action = self.work.blobs.on_stream((peer, number), stream, &self.shared);
+                self.perform(action);
             }
             None => tracing::debug!("a stream was opened without a request"),
         }

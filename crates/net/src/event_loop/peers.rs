@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     addresses::Addresses,
+    beside::{Beside, Route},
     connection::{Connection, Ours, Theirs},
 };
 use crate::{
@@ -26,8 +27,10 @@ use crate::{
 /// Everything known about one peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// At most [`limits::CONNECTIONS_PER_PEER`], the oldest first.
+    /// Those for tasks; at most [`limits::TASK_CONNECTIONS`], the oldest first.
     pub(crate) connections: Vec<Connection>,
+    /// The others, which say nothing about the state of the peer.
+    pub(crate) beside: Beside,
     /// The connection on which streams are opened.
     pub(crate) chosen_id: Option<ConnectionId>,
     /// Why the peer is not connected, or why the loop is closing all its connections. In the second
@@ -124,6 +127,7 @@ impl Peer {
     fn new(clock: Clock) -> Self {
         Self {
             connections: Vec::new(),
+            beside: Beside::default(),
             chosen_id: None,
             end_reason: None,
             wanted: false,
@@ -170,18 +174,54 @@ impl Peer {
         self.addresses.believed(&self.remote_ips().collect::<Vec<_>>())
     }
 
+    /// A connection for tasks.
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
+    }
+
+    /// All connections, whatever they are for.
+    pub(crate) fn all_connections(&self) -> impl Iterator<Item = &Connection> {
+        self.connections.iter().chain(self.beside.iter())
+    }
+
+    /// A connection, whatever it is for.
+    pub(crate) fn any_connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.all_connections().find(|connection| connection.id == id)
+    }
+
+    /// A connection, whatever it is for.
+    pub(crate) fn any_connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let for_tasks = self.connections.iter_mut().find(|connection| connection.id == id);
+        for_tasks.or_else(|| self.beside.get_mut(id))
+    }
+
+    /// Adds a connection for tasks, which may be older than those that are there.
+    pub(crate) fn add_for_tasks(&mut self, connection: Connection) {
+        self.connections.push(connection);
+        self.connections.sort_by_key(|connection| connection.since);
+    }
+
+    /// Whether the peer says what its connections are for, and reads what ours are for.
+    pub(crate) fn reads_purpose(&self) -> bool {
+        self.connections.iter().any(|one| one.is_admitted() && one.reads_purpose)
+    }
+
+    /// The way of a new blob stream to this peer.
+    pub(crate) fn blob_route(&self, now: Instant) -> Route {
+        let may_be_beside = self.chosen_connection().is_some_and(|chosen| chosen.reads_purpose);
+        if may_be_beside { self.beside.route(now) } else { Route::Shared }
     }
 
     /// Notes that the loop is closing connection `id`. The reason is kept if it is the last
     /// connection.
     pub(crate) fn on_giving_up(&mut self, id: ConnectionId, why: String) {
-        if self.connections.len() == 1 && self.connection(id).is_some() {
+        let is_last = self.connections.len() == 1 && !self.beside.has_undetermined();
+        if is_last && self.connection(id).is_some() {
             self.end_reason = Some(why);
         }
     }
 
+    /// A connection for tasks.
     pub(crate) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections.iter_mut().find(|connection| connection.id == id)
     }
@@ -267,6 +307,11 @@ impl Peers {
     /// Whether there is a connection to the peer.
     pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
         self.get(peer).is_some_and(Peer::is_connected)
+    }
+
+    /// Whether this connection with the peer is not for tasks.
+    pub(crate) fn is_beside(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        self.get(peer).is_some_and(|known| known.beside.seat(id).is_some())
     }
 
     /// Whether the peer is connected and was admitted.

@@ -1,6 +1,7 @@
 //! Two loops, or a loop and a bare swarm, in one task, so that a test can read their tables between
 //! two turns.
 
+mod beside;
 mod informant_dials;
 mod places;
 

@@ -1,7 +1,7 @@
 //! The timers of the loop, ordered by time.
 //!
 //! A timer cannot be cancelled: when it is due, the part that set it checks whether it still
-//! matters. Each connection, target and search has one timer at a time. Of any other kind, a part
+//! matters. Each connection, target, search and waiting fetch has one timer at a time. Of any other kind, a part
 //! sets a second timer only if it is due earlier. So the heap is bounded.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
@@ -19,6 +19,10 @@ pub(crate) enum Timer {
     Surplus(PeerId),
     /// Send our hello on this connection again.
     Hello(PeerId, ConnectionId),
+    /// Close the connection, if its dialer has not said what it is for.
+    Purpose(PeerId, ConnectionId),
+    /// Open the stream of a waiting fetch on the connection of the tasks.
+    Fetch(u64),
     /// Dial the target.
     Dial(TargetId),
     /// Give the next waiting target the place of an older dial.

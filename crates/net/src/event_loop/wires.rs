@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::{action::Purpose, dialer::Bounds, dials::Pending};
 use crate::{
     behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
+    event::Direction,
     lan::Lan,
     limits,
     protocol::discovery::{dht::Provision, lead::Leads},
@@ -154,7 +155,7 @@ impl Wires {
         // same time open one TCP connection, and both ends believe that they dialled it.
         let opts = match (pending.expected, pending.addresses.first()) {
             (Some(peer), Some(_)) => DialOpts::peer_id(peer)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .condition(self.condition(&peer))
                 .allocate_new_port()
                 .addresses(pending.addresses.clone())
                 .build(),
@@ -173,6 +174,47 @@ impl Wires {
             self.swarm.behaviour_mut().places.count_dial(id);
         }
         Some((id, self.swarm.dial(opts)))
+    }
+}
+
+// === Connections beside those for tasks ===
+
+impl Wires {
+    /// Whether there is room for one more connection beside those for tasks.
+    pub(super) fn has_room_beside(&self, direction: Direction) -> bool {
+        self.swarm.behaviour().places.has_room_beside(direction == Direction::Inbound)
+    }
+
+    /// Moves a connection to the places beside those for tasks. Returns whether it is there.
+    pub(super) fn place_beside(&mut self, id: ConnectionId) -> bool {
+        self.swarm.behaviour_mut().places.move_beside(id)
+    }
+
+    /// Moves a connection to the places for tasks.
+    pub(super) fn place_for_tasks(&mut self, id: ConnectionId) {
+        self.swarm.behaviour_mut().places.move_to_tasks(id);
+    }
+
+    /// Begins a dial of a connected peer for blobs.
+    pub(super) fn dial_for_blobs(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) -> Begun {
+        let opts = DialOpts::peer_id(peer)
+            .condition(PeerCondition::Always)
+            .allocate_new_port()
+            .addresses(addresses)
+            .build();
+        let id = opts.connection_id();
+        self.swarm.behaviour_mut().places.count_beside(id, peer);
+        (id, self.swarm.dial(opts))
+    }
+
+    /// When the swarm may dial a peer that the loop takes for disconnected. A connection or a dial
+    /// for blobs may end a little later than the last connection for tasks.
+    fn condition(&self, peer: &PeerId) -> PeerCondition {
+        if self.swarm.behaviour().places.has_beside(peer) {
+            PeerCondition::Always
+        } else {
+            PeerCondition::DisconnectedAndNotDialing
+        }
     }
 }
 

@@ -40,6 +40,12 @@ pub struct Hello {
     /// The sender has seen that another machine uses the receiver's key.
     #[prost(bool, tag = "7")]
     pub copied: bool,
+    /// What the sender uses this connection for.
+    #[prost(enumeration = "Purpose", tag = "8")]
+    pub purpose: i32,
+    /// The sender reads `purpose`.
+    #[prost(bool, tag = "9")]
+    pub purposes: bool,
 }
 /// What the sender offers to the receiver.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -601,6 +607,34 @@ pub mod blob_reply {
         /// Ends the answer to the request.
         #[prost(message, tag = "2")]
         Refused(super::Reason),
+    }
+}
+/// What a connection is for. Its dialer says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Purpose {
+    Tasks = 0,
+    /// Only blob streams. The peer is admitted on another connection.
+    Blobs = 1,
+}
+impl Purpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Tasks => "PURPOSE_TASKS",
+            Self::Blobs => "PURPOSE_BLOBS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PURPOSE_TASKS" => Some(Self::Tasks),
+            "PURPOSE_BLOBS" => Some(Self::Blobs),
+            _ => None,
+        }
     }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

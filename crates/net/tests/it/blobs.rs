@@ -182,6 +182,27 @@ async fn stranger_gets_no_blob() {
 }
 
 #[tokio::test]
+async fn hello_for_blobs_admits_no_stranger() {
+    // As `bare::say_hello`, with the purpose 1.
+    const HELLO: [u8; 15] = [14, 8, 1, 16, 1, 26, 4, b't', b'e', b's', b't', 32, 1, 64, 1];
+    let node = Node::listening(TCP).await;
+    let mut swarm = bare::swarm(Security::Noise);
+    bare::connect(&mut swarm, &node.address()).await;
+    let mut stream =
+        bare::open(&mut swarm, node.id(), "/meshwork/hello/1.0.0").await.expect("spoken");
+    let exchange = async {
+        stream.write_all(&HELLO).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = bare::meanwhile(&mut swarm, exchange).await;
+    // A refusal with code 1.
+    assert_eq!((answer[1], &answer[3..5]), (0x12, &[8, 1][..]), "{answer:?}");
+}
+
+#[tokio::test]
 async fn malformed_request_for_a_blob_expels_its_sender() {
     let mut node = Node::listening(TCP).await;
     let mut swarm = bare::swarm(Security::Noise);

@@ -2,7 +2,10 @@
 
 use libp2p::{
     core::ConnectedPoint,
-    swarm::{DialError, behaviour::DialFailure},
+    swarm::{
+        DialError,
+        behaviour::{ConnectionClosed, DialFailure},
+    },
 };
 
 use super::*;
@@ -32,6 +35,20 @@ fn connect(places: &mut Behaviour, number: usize, peer: PeerId) -> bool {
         }));
     }
     allowed
+}
+
+fn closed(number: usize, peer: &PeerId) -> FromSwarm<'static> {
+    let endpoint = Box::leak(Box::new(ConnectedPoint::Listener {
+        local_addr: address(),
+        send_back_addr: address(),
+    }));
+    FromSwarm::ConnectionClosed(ConnectionClosed {
+        peer_id: *peer,
+        connection_id: id(number),
+        endpoint,
+        cause: None,
+        remaining_established: 0,
+    })
 }
 
 /// Begins a dial. Returns whether it is allowed.
@@ -91,4 +108,48 @@ fn dials_that_the_event_loop_counts_take_no_place_from_others() {
     }));
     assert!(dial(&mut places, 2_001));
     assert!(!dial(&mut places, 2_002));
+}
+
+#[test]
+fn connections_for_blobs_take_no_place_from_those_for_tasks() {
+    let mut places = Behaviour::new(8, Arc::default());
+    let peer = PeerId::random();
+    // A connection for tasks, its duplicate, and two that the peer dialled for blobs.
+    for number in 0..4 {
+        assert!(connect(&mut places, number, peer), "{number}");
+        if number < 2 {
+            assert!(places.move_beside(id(number)));
+        }
+    }
+    assert!(places.has_beside(&peer));
+    assert!(!connect(&mut places, 4, peer), "four");
+    places.move_to_tasks(id(0));
+    places.on_swarm_event(closed(1, &peer));
+    assert!(!places.has_beside(&peer));
+    assert!(!connect(&mut places, 4, peer), "three for tasks");
+    let allowed = (5..1_000).filter(|n| connect(&mut places, *n, PeerId::random())).count();
+    assert_eq!(allowed, 8 + 2 * limits::STRANGERS - 3);
+}
+
+#[test]
+fn places_for_blobs_are_bounded_in_each_direction() {
+    let mut places = Behaviour::new(1_000, Arc::default());
+    let moved = (0..200).filter(|n| {
+        assert!(connect(&mut places, *n, PeerId::random()));
+        places.move_beside(id(*n))
+    });
+    assert_eq!(moved.count(), limits::BLOB_CONNECTIONS);
+    let mut dials = 0;
+    while places.has_room_beside(false) {
+        places.count_beside(id(1_000 + dials), PeerId::random());
+        assert!(dial(&mut places, 1_000 + dials), "it counts with no other dials");
+        dials += 1;
+    }
+    assert_eq!(dials, limits::BLOB_CONNECTIONS);
+    places.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+        peer_id: None,
+        error: &DialError::Aborted,
+        connection_id: id(1_000),
+    }));
+    assert!(places.has_room_beside(false) && !places.has_room_beside(true));
 }

@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+use rustc_hash::FxHashMap;
 use tokio::time::{Duration, Instant};
 
 use super::{ranks::Ranks, seeker::Seeker};
@@ -25,6 +26,8 @@ use crate::{
 /// Targets, dials in progress, and the limits of dials.
 pub(crate) struct Dialer {
     pub(super) dials: Dials,
+    /// Dials of ready peers for blobs; at most [`limits::BLOB_CONNECTIONS`].
+    pub(super) blob_dials: FxHashMap<ConnectionId, PeerId>,
     /// The peers in the peer book at the start; at most [`limits::REMEMBERED_PEERS`].
     pub(super) book_peers: HashSet<PeerId>,
     /// Addresses that may be dialled although the dial filter denies them to strangers.
@@ -40,6 +43,7 @@ impl Dialer {
     pub(crate) fn new(allowed: Allowed, dialled_ips: DialledIps) -> Self {
         Self {
             dials: Dials::default(),
+            blob_dials: FxHashMap::default(),
             book_peers: HashSet::new(),
             allowed,
             dialled_ips,
@@ -80,7 +84,7 @@ impl Dialer {
     /// Whether no dial is in progress.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.dials.is_idle()
+        self.dials.is_idle() && self.blob_dials.is_empty()
     }
 
     /// The ranks of all peers.

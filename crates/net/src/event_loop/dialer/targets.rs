@@ -179,7 +179,7 @@ impl Dialer {
     }
 
     /// The addresses at which a peer may be dialled, the best first.
-    fn addresses_of(&self, peer: &PeerId, lan: &Lan, shared: &Shared) -> Vec<Multiaddr> {
+    pub(super) fn addresses_of(&self, peer: &PeerId, lan: &Lan, shared: &Shared) -> Vec<Multiaddr> {
         let Some(known) = shared.peers.get(peer) else { return Vec::new() };
         let permitted =
             known.addresses.known().filter(|it| self.allowed.permits(it, Stage::Announced));
@@ -322,7 +322,7 @@ impl Dialer {
     }
 
     /// Removes an address of `peer` at which another peer answered.
-    fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr, shared: &mut Shared) {
+    pub(crate) fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr, shared: &mut Shared) {
         let wrong = address::without_peer(wrong);
         self.dials.forget_recalled(peer, &wrong);
         if let Some(known) = shared.peers.get_mut(peer) {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use libp2p::{PeerId, Stream};
+use libp2p::{PeerId, Stream, swarm::ConnectionId};
 use meshwork_core::{PeerState, Reason};
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinError, JoinSet},
+    time::Instant,
 };
 
 use super::{
@@ -21,7 +22,9 @@ use crate::{
     behaviour::streams::{InboundStream, OpenError, Protocol},
     event_loop::{
         action::{Action, Purpose},
+        beside::Route,
         shared::Shared,
+        timers::Timer,
     },
     limits,
     traffic::Counted,
@@ -39,7 +42,7 @@ pub(crate) struct Blobs {
     refusals: JoinSet<()>,
     inbound: Places,
     outbound: Places,
-    /// Streams that are being opened. Each holds a place.
+    /// Streams that are being opened, or that wait for a connection. Each holds a place.
     opening: FxHashMap<u64, Opening>,
     /// The number of the newest opening.
     last: u64,
@@ -47,8 +50,21 @@ pub(crate) struct Blobs {
 }
 
 struct Opening {
+    peer: PeerId,
     caller: Caller,
     place: Place,
+    stage: Stage,
+}
+
+/// How far the opening of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A connection for blobs will soon be up. Next: any other.
+    Waiting,
+    /// The stream is being opened on a connection for blobs. Next: `Shared`, if that is lost.
+    Beside,
+    /// The stream is being opened on the connection of the tasks.
+    Shared,
 }
 
 /// What has ended.
@@ -84,29 +100,91 @@ impl Blobs {
     }
 
     /// Opens a stream to a provider for a caller.
-    pub(crate) fn open(&mut self, peer: PeerId, caller: Caller, shared: &Shared) -> Option<Action> {
-        let chosen = shared.peers.get(&peer).filter(|known| known.state() == PeerState::Ready);
-        let Some(connection) = chosen.and_then(|known| known.chosen_id) else {
+    pub(crate) fn open(&mut self, peer: PeerId, caller: Caller, shared: &Shared) -> Vec<Action> {
+        let ready = shared.peers.get(&peer).filter(|known| known.state() == PeerState::Ready);
+        let Some(known) = ready else {
             answer(caller, Err(FetchError::NotReady));
-            return None;
+            return Vec::new();
         };
         let Some(place) = self.outbound.take(peer) else {
             answer(caller, Err(FetchError::Busy { retry_after: limits::BLOB_RETRY }));
-            return None;
+            return Vec::new();
         };
         self.last += 1;
-        self.opening.insert(self.last, Opening { caller, place });
-        Some(Action::Open { connection, purpose: Purpose::Blob { peer, number: self.last } })
+        let (number, now) = (self.last, Instant::now());
+        self.opening.insert(number, Opening { peer, caller, place, stage: Stage::Waiting });
+        let remind = Action::Remind(now + limits::BLOB_DIAL_WAIT, Timer::Fetch(number));
+        match known.blob_route(now) {
+            Route::Open(connection) => vec![self.open_on(connection, number, Stage::Beside, peer)],
+            Route::Wait => vec![remind],
+            Route::Dial => vec![remind, Action::DialForBlobs(peer)],
+            Route::Shared => self.open_shared(number, shared).into_iter().collect(),
+        }
     }
 
-    /// The stream for a caller is open, or opening it failed.
+    /// The connections of a peer have changed: opens the streams that wait for one for blobs, unless
+    /// they still have to.
+    pub(crate) fn on_routes_changed(&mut self, peer: PeerId, shared: &Shared) -> Vec<Action> {
+        let is_waiting = |it: &Opening| it.peer == peer && it.stage == Stage::Waiting;
+        let waiting = self.opening.iter().filter(|(_, opening)| is_waiting(opening));
+        let waiting: Vec<u64> = waiting.map(|(number, _)| *number).collect();
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        let known = shared.peers.get(&peer);
+        let route = known.map_or(Route::Shared, |known| known.blob_route(Instant::now()));
+        let opened = waiting.into_iter().filter_map(|number| match route {
+            Route::Open(connection) => Some(self.open_on(connection, number, Stage::Beside, peer)),
+            Route::Wait => None,
+            Route::Dial | Route::Shared => self.open_shared(number, shared),
+        });
+        opened.collect()
+    }
+
+    /// A fetch has waited long enough for a connection for blobs.
+    pub(crate) fn on_timer(&mut self, number: u64, shared: &Shared) -> Option<Action> {
+        let is_waiting = self.opening.get(&number)?.stage == Stage::Waiting;
+        if is_waiting { self.open_shared(number, shared) } else { None }
+    }
+
+    /// Opens the stream on the connection of the tasks; answers the caller if there is none.
+    fn open_shared(&mut self, number: u64, shared: &Shared) -> Option<Action> {
+        let peer = self.opening.get(&number)?.peer;
+        let ready = shared.peers.get(&peer).filter(|known| known.state() == PeerState::Ready);
+        if let Some(connection) = ready.and_then(|known| known.chosen_id) {
+            return Some(self.open_on(connection, number, Stage::Shared, peer));
+        }
+        let Opening { caller, .. } = self.opening.remove(&number)?;
+        answer(caller, Err(FetchError::NotReady));
+        None
+    }
+
+    fn open_on(
+        &mut self,
+        connection: ConnectionId,
+        number: u64,
+        stage: Stage,
+        peer: PeerId,
+    ) -> Action {
+        if let Some(opening) = self.opening.get_mut(&number) {
+            opening.stage = stage;
+        }
+        Action::Open { connection, purpose: Purpose::Blob { peer, number } }
+    }
+
+    /// The stream for a caller is open, or opening it failed. A stream that cannot be opened on a
+    /// connection for blobs, which may just have been closed, is opened on that of the tasks.
     pub(crate) fn on_stream(
         &mut self,
         (peer, number): (PeerId, u64),
         stream: Result<Stream, OpenError>,
         shared: &Shared,
-    ) {
-        let Some(Opening { caller, place }) = self.opening.remove(&number) else { return };
+    ) -> Option<Action> {
+        let was_beside = self.opening.get(&number)?.stage == Stage::Beside;
+        if was_beside && stream.is_err() {
+            return self.open_shared(number, shared);
+        }
+        let Opening { caller, place, .. } = self.opening.remove(&number)?;
         let stream = stream.map_err(|error| match error {
             OpenError::NotSpoken => FetchError::NotSpoken,
             OpenError::ConnectionLost | OpenError::Timeout | OpenError::Io(_) => {
@@ -118,6 +196,7 @@ impl Blobs {
             Ok(Fetch::new(Box::new(stream), Arc::clone(&shared.local.meter), Some(place)))
         });
         answer(caller, fetch);
+        None
     }
 
     /// A peer has opened a stream.

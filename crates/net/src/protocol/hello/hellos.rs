@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
-use meshwork_core::{PeerState, Reason};
+use meshwork_core::{Advert, PeerState, Reason};
 use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
@@ -25,7 +25,7 @@ use crate::{
     limits,
     protocol::hello::{
         talk::{self, HelloError},
-        wire::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
+        wire::{ConnectionPurpose, Hello, HelloReply, MAX_VERSION, MIN_VERSION},
     },
     quota::RequestKind,
     traffic::Counted,
@@ -82,7 +82,7 @@ impl Hellos {
         shared: &mut Shared,
     ) -> Option<Action> {
         let is_full = self.own_running >= limits::HELLOS;
-        let connection = shared.peers.get_mut(&peer)?.connection_mut(id)?;
+        let connection = shared.peers.get_mut(&peer)?.any_connection_mut(id)?;
         if connection.hello_in_flight || is_full {
             if is_full && !connection.renew {
                 // At most one entry per connection.
@@ -130,13 +130,19 @@ impl Hellos {
             Err(why) => return self.on_not_opened(peer, id, &why, shared),
         };
         let Shared { local, peers } = &mut *shared;
-        let Some(known) = peers.get_mut(&peer).filter(|known| known.connection(id).is_some())
-        else {
+        let Some(known) = peers.get_mut(&peer) else { return self.on_finished(shared) };
+        let is_copied = known.instances.is_copied(Instant::now());
+        let Some(connection) = known.any_connection_mut(id) else {
             return self.on_finished(shared);
         };
-        let hello = own_hello(&peer, known, local);
-        if let Some(connection) = known.connection_mut(id) {
-            connection.sent_advert = Some(hello.advert.clone());
+        let mut hello = Hello { copied: is_copied, ..own_hello(&peer, local) };
+        hello.purpose = connection.purpose;
+        match connection.purpose {
+            ConnectionPurpose::Tasks => connection.sent_advert = Some(hello.advert.clone()),
+            // The peer has the offer from the other connection.
+            ConnectionPurpose::Blobs | ConnectionPurpose::Unknown(_) => {
+                hello.advert = Advert::default();
+            }
         }
         let stream = counted(stream, known, local);
         let (limit, meter) = (local.settings.hello_timeout, local.meter.clone());
@@ -158,10 +164,16 @@ impl Hellos {
         let mut actions = self.on_finished(shared);
         let Shared { local, peers } = &mut *shared;
         let Some(known) = peers.get_mut(&peer) else { return actions };
-        let Some(connection) = known.connection_mut(id) else { return actions };
+        let Some(connection) = known.any_connection_mut(id) else { return actions };
         connection.hello_in_flight = false;
         match result {
             Ok(HelloReply::Admitted) => connection.on_accepted(),
+            Ok(HelloReply::Refused(reason)) if connection.purpose != ConnectionPurpose::Tasks => {
+                tracing::debug!(%peer, %reason, "the peer refuses a connection for blobs");
+                known.beside.on_unusable(Instant::now());
+                actions.push(Action::CloseConnection(id));
+                return actions;
+            }
             Ok(HelloReply::Refused(reason)) => {
                 connection.on_refused(&reason);
                 actions.extend(ask_again(peer, id, &reason));
@@ -176,7 +188,7 @@ impl Hellos {
         }
         let offered = local.offered_to(&peer);
         let is_stale = |id| {
-            known.connection(id).is_some_and(|it| it.renew || it.accepted_other_than(&offered))
+            known.any_connection(id).is_some_and(|it| it.renew || it.accepted_other_than(&offered))
         };
         if is_stale(id) {
             actions.extend(self.start(peer, id, shared));
@@ -195,7 +207,7 @@ impl Hellos {
         let mut actions = self.on_finished(shared);
         let Shared { local, peers } = &mut *shared;
         let Some(known) = peers.get_mut(&peer) else { return actions };
-        let Some(connection) = known.connection_mut(id) else { return actions };
+        let Some(connection) = known.any_connection_mut(id) else { return actions };
         connection.hello_in_flight = false;
         if *why == OpenError::NotSpoken {
             connection.on_not_spoken();
@@ -214,8 +226,7 @@ impl Hellos {
             let Some(peer) = self.waiting.pop_front() else { break };
             let waits = shared.peers.get(&peer).and_then(|known| {
                 known
-                    .connections
-                    .iter()
+                    .all_connections()
                     .find(|connection| connection.renew && !connection.hello_in_flight)
             });
             if let Some(id) = waits.map(|connection| connection.id) {
@@ -239,7 +250,7 @@ fn on_failed(
     known: &mut Peer,
     local: &Local,
 ) -> Option<Action> {
-    let connection = known.connection(id)?;
+    let connection = known.any_connection(id)?;
     if connection.since.elapsed() < local.settings.hello_timeout {
         return Some(Action::Remind(Instant::now() + limits::HELLO_RETRY, Timer::Hello(peer, id)));
     }
@@ -253,7 +264,7 @@ fn ask_again(peer: PeerId, id: ConnectionId, reason: &Reason) -> Option<Action> 
     Some(Action::Remind(Instant::now() + wait, Timer::Hello(peer, id)))
 }
 
-fn own_hello(peer: &PeerId, known: &Peer, local: &Local) -> Hello {
+fn own_hello(peer: &PeerId, local: &Local) -> Hello {
     Hello {
         min_version: MIN_VERSION,
         max_version: MAX_VERSION,
@@ -261,7 +272,9 @@ fn own_hello(peer: &PeerId, known: &Peer, local: &Local) -> Hello {
         seq: local.seq,
         advert: local.offered_to(peer),
         instance: local.settings.instance,
-        copied: known.instances.is_copied(Instant::now()),
+        copied: false,
+        purpose: ConnectionPurpose::Tasks,
+        purposes: true,
     }
 }
 
@@ -334,7 +347,7 @@ pub(crate) fn take_quota(
 ) -> Option<Result<(), Reason>> {
     let known = shared.peers.get(peer)?;
     let quota = known.quotas.take(RequestKind::Hello);
-    known.connection(id)?;
+    known.any_connection(id)?;
     Some(quota.map_err(|retry_after| Reason::Busy { retry_after }))
 }
 

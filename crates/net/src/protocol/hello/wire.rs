@@ -16,6 +16,18 @@ pub(crate) const MIN_VERSION: u32 = 1;
 /// The highest version of the protocols that this program speaks.
 pub(crate) const MAX_VERSION: u32 = 2;
 
+/// What a connection is for. Its dialer says it in the hello.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ConnectionPurpose {
+    /// Everything, blobs included.
+    #[default]
+    Tasks,
+    /// Only blob streams.
+    Blobs,
+    /// A purpose of a later version.
+    Unknown(u32),
+}
+
 /// The versions, network and advert of the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
@@ -33,6 +45,10 @@ pub(crate) struct Hello {
     pub(crate) instance: u64,
     /// The sender has seen that another machine uses the receiver's key.
     pub(crate) copied: bool,
+    /// What the connection is for, if the sender dialled it.
+    pub(crate) purpose: ConnectionPurpose,
+    /// The sender reads `purpose`.
+    pub(crate) purposes: bool,
 }
 
 /// The answer to a hello.
@@ -42,6 +58,24 @@ pub(crate) enum HelloReply {
     Admitted,
     /// The sender of the hello is refused.
     Refused(Reason),
+}
+
+impl ConnectionPurpose {
+    fn from_number(number: u32) -> Self {
+        match proto::Purpose::try_from(i32::try_from(number).unwrap_or(i32::MAX)) {
+            Ok(proto::Purpose::Tasks) => Self::Tasks,
+            Ok(proto::Purpose::Blobs) => Self::Blobs,
+            Err(_) => Self::Unknown(number),
+        }
+    }
+
+    fn number(self) -> i32 {
+        match self {
+            Self::Tasks => proto::Purpose::Tasks.into(),
+            Self::Blobs => proto::Purpose::Blobs.into(),
+            Self::Unknown(number) => i32::try_from(number).unwrap_or(i32::MAX),
+        }
+    }
 }
 
 impl Hello {
@@ -55,6 +89,8 @@ impl Hello {
             advert: Some(advert_message(&self.advert)),
             instance: self.instance,
             copied: self.copied,
+            purpose: self.purpose.number(),
+            purposes: self.purposes,
         }
         .encode_to_vec()
     }
@@ -73,6 +109,8 @@ impl Hello {
             advert: Advert::default(),
             instance: 0,
             copied: false,
+            purpose: ConnectionPurpose::Tasks,
+            purposes: false,
         };
         let mut fields = Fields::of(message);
         while let Some((number, value)) = fields.next()? {
@@ -84,6 +122,8 @@ impl Hello {
                 5 => hello.advert = advert(value.bytes()?)?,
                 6 => hello.instance = value.number()?,
                 7 => hello.copied = value.number()? != 0,
+                8 => hello.purpose = ConnectionPurpose::from_number(value.number32()?),
+                9 => hello.purposes = value.number()? != 0,
                 _ => {}
             }
         }

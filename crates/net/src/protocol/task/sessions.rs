@@ -154,7 +154,8 @@ impl Sessions {
         self.opening.remove(peer);
     }
 
-    fn refuse(&mut self, stream: InboundStream, reason: Reason, shared: &Shared) {
+    /// Refuses a task stream.
+    pub(crate) fn refuse(&mut self, stream: InboundStream, reason: Reason, shared: &Shared) {
         if self.refusals.len() >= limits::REFUSALS {
             shared.local.counters.streams_refused.add();
             return;

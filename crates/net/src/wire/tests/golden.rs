@@ -15,7 +15,7 @@ use super::{
 };
 use crate::protocol::{
     discovery::wire::{DiscoveryReply, DiscoveryRequest, SignedAdvert},
-    hello::wire::{Hello, HelloReply},
+    hello::wire::{ConnectionPurpose, Hello, HelloReply},
     task::{decode::Answer, encode::Encoder, kind},
 };
 
@@ -143,6 +143,8 @@ fn hello() -> Hello {
         advert,
         instance: 0,
         copied: false,
+        purpose: ConnectionPurpose::Tasks,
+        purposes: false,
     }
 }
 
@@ -170,6 +172,10 @@ fn hello_messages_match_their_vectors() {
     let copied = Hello { instance: 300, copied: true, ..hello() };
     assert_golden("hello-copied", &framed(&copied.encode()));
     assert_eq!(Hello::decode(&messages(&vector("hello-copied"))[0]).unwrap(), copied);
+    let (purpose, advert) = (ConnectionPurpose::Blobs, Advert::default());
+    let blobs = Hello { purpose, advert, instance: 300, purposes: true, ..hello() };
+    assert_golden("hello-blobs", &framed(&blobs.encode()));
+    assert_eq!(Hello::decode(&messages(&vector("hello-blobs"))[0]).unwrap(), blobs);
     let refused = Reason::WrongNetwork { ours: "home".into(), theirs: "work".into() };
     for (name, reply) in [
         ("hello-reply-admitted", HelloReply::Admitted),

@@ -16,7 +16,7 @@ use proptest::{
 use super::{
     decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, messages, reference,
 };
-use crate::protocol::hello::wire::{Hello, HelloReply};
+use crate::protocol::hello::wire::{ConnectionPurpose, Hello, HelloReply};
 
 proptest! {
     #[test]
@@ -219,10 +219,25 @@ prop_compose! {
 prop_compose! {
     fn hello()(
         (min_version, max_version, seq) in any::<(u32, u32, u64)>(),
-        (instance, copied) in any::<(u64, bool)>(),
+        (instance, copied, purposes) in any::<(u64, bool, bool)>(),
+        purpose in prop_oneof![
+            Just(ConnectionPurpose::Tasks),
+            Just(ConnectionPurpose::Blobs),
+            (2..1_000_u32).prop_map(ConnectionPurpose::Unknown),
+        ],
         network in "[a-z0-9-]{1,64}",
         advert in advert(),
     ) -> Hello {
-        Hello { min_version, max_version, network, seq, advert, instance, copied }
+        Hello {
+            min_version,
+            max_version,
+            network,
+            seq,
+            advert,
+            instance,
+            copied,
+            purpose,
+            purposes,
+        }
     }
 }

@@ -2,6 +2,7 @@ use meshwork_core::Advert;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use super::*;
+use crate::protocol::hello::wire::ConnectionPurpose;
 
 fn hello(network: &str) -> Hello {
     Hello {
@@ -12,6 +13,8 @@ fn hello(network: &str) -> Hello {
         advert: Advert { name: "bee".to_owned(), ..Advert::default() },
         instance: 0,
         copied: false,
+        purpose: ConnectionPurpose::Tasks,
+        purposes: true,
     }
 }
 
