@@ -113,7 +113,7 @@ impl Beside {
         self.own = Own::Dialling { id, since };
     }
 
-    /// Our dial became a connection. Returns false if it is not expected any more.
+    /// Our dial became a connection. Returns false if it is no longer expected.
     pub(crate) fn on_dialled(&mut self, connection: Connection) -> bool {
         let is_expected = matches!(&self.own, Own::Dialling { id, .. } if *id == connection.id);
         if is_expected {

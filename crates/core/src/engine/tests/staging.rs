@@ -155,7 +155,7 @@ fn cancelled_attempt_stops_its_fetch() {
     assert_eq!(net.state(id), "cancelled");
     assert_eq!(net.nodes[1].fetching, []);
     assert_eq!(net.nodes[1].engine.blob_space().reserved, 0);
-    assert_eq!(net.nodes[1].engine.blob_space().lost, 0, "nothing holds it any more");
+    assert_eq!(net.nodes[1].engine.blob_space().lost, 0, "nothing holds it now");
 }
 
 #[test]
