@@ -131,8 +131,8 @@ pub use self::{
         HealthView, KeyCopySign, KeyCopyView, List, MemberResult, MemberSpec, MemberState,
         NodeState, NodeView, ObstacleCode, ObstacleView, OfferView, ParamView, Payload, PeerPatch,
         PeerPath, PeerState, PeerView, PinRequest, PingAnswer, Problem, ProgressView, RangeSpec,
-        RetryAnswer, StopAnswer, StopRequest, StoredBlob, TaskCounts, TaskQuery, TaskSpec,
-        TaskState, TaskView, Transport, TrustAnswer, UploadRequest, UploadView, WaitAnswer,
-        WaitCode, WaitRequest, WaitingMembers, WaitingView, WaitsView,
+        RetryAnswer, StageName, StopAnswer, StopRequest, StoredBlob, TaskCounts, TaskQuery,
+        TaskSpec, TaskState, TaskView, Transport, TrustAnswer, UploadRequest, UploadView,
+        WaitAnswer, WaitCode, WaitRequest, WaitingMembers, WaitingView, WaitsView,
     },
 };

@@ -47,8 +47,8 @@ pub use self::{
     spec::TaskSpec,
     task::{
         AttemptView, CancelRequest, CancelledBy, Durability, EndedTask, ErrorView, ExpiredLimit,
-        ObstacleCode, ObstacleView, ProgressView, TaskState, TaskView, WaitAnswer, WaitCode,
-        WaitRequest, WaitingView, WaitsView,
+        ObstacleCode, ObstacleView, ProgressView, StageName, TaskState, TaskView, WaitAnswer,
+        WaitCode, WaitRequest, WaitingView, WaitsView,
     },
 };
 pub(crate) use self::{

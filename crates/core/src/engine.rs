@@ -59,7 +59,8 @@ use self::{
     owner::Owner,
     reactions::{
         announce_local, deliver_local, on_abandon, on_advert, on_blob_event, on_close, on_drain,
-        on_gone, on_measured, on_tick, on_trust, on_version, peer_changed,
+        on_gone, on_measured, on_owner_session, on_tick, on_trust, on_version, on_worker_session,
+        peer_changed,
     },
     view::{BlobSpace, BlobView, Sizes},
     worker::Worker,
@@ -151,12 +152,9 @@ impl Engine {
                 on_measured(cx, owner, worker, (key, round_trip, usage));
             }
             Input::Trust { trusted, .. } => on_trust(cx, owner, worker, (key, trusted)),
-            Input::WorkerSession { .. } => owner.on_session(cx, key),
+            Input::WorkerSession { .. } => on_worker_session(cx, owner, key),
             Input::WorkerSessionLost { .. } => owner.on_session_lost(cx, key),
-            Input::OwnerSession { .. } => {
-                peer_changed(cx, owner);
-                worker.on_session(cx.node, key);
-            }
+            Input::OwnerSession { .. } => on_owner_session(cx, owner, worker, key),
             Input::OwnerSessionLost { .. } => {
                 peer_changed(cx, owner);
                 worker.on_session_lost(cx, key);

@@ -58,6 +58,7 @@ impl<'m> Viewer<'m> {
             submitted_at: self.manager.wall_time(task.submitted),
             ended_at: task.ended.map(|ended| self.manager.wall_time(ended)),
             attempts: task.attempts.iter().map(|attempt| self.attempt(attempt)).collect(),
+            stage: task.stage.map(|stage| stage.as_str().into()),
             progress: task.progress.as_ref().map(|progress| ProgressView {
                 fraction: progress.fraction,
                 message: progress.message.clone(),

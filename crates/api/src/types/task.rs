@@ -69,6 +69,16 @@ words! {
 }
 
 words! {
+    /// The files of a running task that are under way.
+    StageName {
+        /// The worker fetches the input.
+        Staging = "staging",
+        /// The owner fetches the output.
+        Collecting = "collecting",
+    }
+}
+
+words! {
     /// The first condition that keeps a task from a peer.
     ObstacleCode {
         /// Every condition holds.
@@ -143,7 +153,10 @@ pub struct TaskView {
     pub ended_at: Option<DateTime<Utc>>,
     /// The latest attempts, the newest last.
     pub attempts: Vec<AttemptView>,
-    /// Progress of the running attempt, if its handler reports any.
+    /// `staging` while the worker fetches the input, `collecting` while this node fetches the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageName>,
+    /// Progress of the files that are under way, or of the running attempt if its handler reports any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressView>,
     /// The peer that holds the task now, or on which it ended.

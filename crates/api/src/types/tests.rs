@@ -33,6 +33,7 @@ fn waiting_task() -> TaskView {
             ended_at: Some(at("2026-11-23T12:00:02.25Z")),
             end: Some("lost".to_owned()),
         }],
+        stage: None,
         progress: None,
         worker: None,
         worker_name: None,

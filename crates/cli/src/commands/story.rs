@@ -73,7 +73,9 @@ pub(super) fn failure(task: &TaskView) -> Failure {
 }
 
 fn head(task: &TaskView, now: DateTime<Utc>) -> String {
-    let mut parts = vec![task.short.clone(), task.state.as_str().to_uppercase()];
+    let state = task.state.as_str().to_uppercase();
+    let stage = task.stage.as_ref().map_or_else(String::new, |stage| format!(" ({stage})"));
+    let mut parts = vec![task.short.clone(), format!("{state}{stage}")];
     if !task.is_ended() {
         parts.push(format::span(format::between(task.submitted_at, now)));
     }

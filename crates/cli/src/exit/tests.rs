@@ -17,6 +17,7 @@ fn ended_task(error: Option<(&str, Option<u8>)>) -> TaskView {
         submitted_at: DateTime::UNIX_EPOCH,
         ended_at: Some(DateTime::UNIX_EPOCH),
         attempts: Vec::new(),
+        stage: None,
         progress: None,
         worker: None,
         worker_name: None,

@@ -67,6 +67,8 @@ pub(super) struct Fetch {
     pub(super) source: Source,
     /// Other peers that it is fetched from afterwards: each owner has to show the bytes.
     later: Vec<Source>,
+    /// Bytes that have arrived.
+    arrived: u64,
     /// When it is tried again; `None` while it runs.
     rests_until: Option<Time>,
 }
@@ -74,7 +76,7 @@ pub(super) struct Fetch {
 impl Fetch {
     /// A fetch that runs.
     pub(super) fn new(source: Source) -> Self {
-        Self { source, later: Vec::new(), rests_until: None }
+        Self { source, later: Vec::new(), arrived: 0, rests_until: None }
     }
 
     /// Whether this peer sends these contents, or will.
@@ -199,11 +201,17 @@ impl Fetches {
         self.table.remove(hash)
     }
 
-    /// Bytes of a blob have arrived: the next failure is the first again.
-    pub(super) fn on_progress(&mut self, hash: &BlobHash) {
+    /// So many bytes of a blob have arrived: the next failure is the first again.
+    pub(super) fn on_progress(&mut self, hash: &BlobHash, bytes: u64) {
         if let Some(fetch) = self.table.get_mut(hash) {
             fetch.source.failures = 0;
+            fetch.arrived = bytes;
         }
+    }
+
+    /// Bytes of a blob that have arrived.
+    pub(super) fn arrived(&self, hash: &BlobHash) -> u64 {
+        self.table.get(hash).map_or(0, |fetch| fetch.arrived)
     }
 
     /// Takes the fetches whose rest is over, which run from now on.
@@ -215,6 +223,13 @@ impl Fetches {
             (fetch.source.blob, fetch.source.from)
         })
         .collect()
+    }
+
+    /// Ends the rests of fetches from a peer, which run from now on.
+    pub(super) fn take_resting(&mut self, from: PeerId) -> Vec<BlobRef> {
+        let of_peer = self.table.values_mut().filter(|fetch| fetch.source.from == from);
+        let resting = of_peer.map(|fetch| (fetch.rests_until.take(), fetch.source.blob));
+        resting.filter_map(|(rest, blob)| rest.map(|_| blob)).collect()
     }
 
     /// What each blob is fetched for.

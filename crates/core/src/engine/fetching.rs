@@ -144,6 +144,14 @@ pub(super) fn on_timer(cx: &mut Cx<'_>) {
     }
 }
 
+/// A session with a peer is open again: what is fetched from it does not rest any longer.
+pub(super) fn on_connected(cx: &mut Cx<'_>, peer: PeerKey) {
+    let Some(from) = cx.node.peers.id(peer) else { return };
+    for blob in cx.node.fetches.take_resting(from) {
+        cx.out.push(Effect::Fetch { blob, from });
+    }
+}
+
 /// Starts a fetch for which space is reserved.
 fn begin(cx: &mut Cx<'_>, fetch: Fetch) {
     cx.out.push(Effect::Fetch { blob: fetch.source.blob, from: fetch.source.from });

@@ -38,6 +38,24 @@ pub(super) fn on_version(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, versi
     }
 }
 
+/// A session with a worker is open.
+pub(super) fn on_worker_session(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey) {
+    fetching::on_connected(cx, key);
+    owner.on_session(cx, key);
+}
+
+/// A session with an owner is open.
+pub(super) fn on_owner_session(
+    cx: &mut Cx<'_>,
+    owner: &mut Owner,
+    worker: &mut Worker,
+    key: PeerKey,
+) {
+    peer_changed(cx, owner);
+    fetching::on_connected(cx, key);
+    worker.on_session(cx.node, key);
+}
+
 /// Something happened to blobs outside the engine.
 pub(super) fn on_blob_event(
     cx: &mut Cx<'_>,
@@ -52,7 +70,7 @@ pub(super) fn on_blob_event(
             return;
         }
         BlobEvent::FetchProgress { hash, bytes } => {
-            cx.node.fetches.on_progress(&hash);
+            cx.node.fetches.on_progress(&hash, bytes);
             return worker.on_fetch_progress(cx.node, hash, bytes);
         }
         BlobEvent::Fetched { hash, blobs } => fetching::on_fetched(cx, hash, blobs),

@@ -36,12 +36,35 @@ pub struct TaskView {
     /// Its attempts so far, the latest last; only the last
     /// [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS).
     pub attempts: Vec<AttemptView>,
-    /// The latest progress report of its running attempt, if the handler sends any.
+    /// Which of its files are under way; `None` while none are.
+    pub stage: Option<Stage>,
+    /// How far the files under way are; else the latest progress report of the running attempt, if the
+    /// handler sends any.
     pub progress: Option<Progress>,
     /// How it ended.
     pub end: Option<TaskEnd>,
     /// Why it waits, while it is queued.
     pub waiting: Option<Explanation>,
+}
+
+/// The files of a running attempt that are under way. It takes no slot meanwhile, and its time limit
+/// does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The worker fetches the input.
+    Staging,
+    /// The handler has ended, and the owner fetches the output.
+    Collecting,
+}
+
+impl Stage {
+    /// The stage's name in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Collecting => "collecting",
+        }
+    }
 }
 
 /// The latest progress report of an attempt.
@@ -51,6 +74,14 @@ pub struct Progress {
     pub fraction: f32,
     /// The handler's message, at most [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
     pub message: String,
+}
+
+impl Progress {
+    /// How much of `what` has arrived.
+    pub(crate) fn of_bytes(what: &str, bytes: u64, size: u64) -> Self {
+        let fraction = bytes as f32 / size.max(1) as f32;
+        Self { fraction, message: format!("{what}: {bytes} of {size} bytes") }
+    }
 }
 
 /// How a task ended, without details.

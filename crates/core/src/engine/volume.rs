@@ -106,6 +106,7 @@ impl ArchivedTask {
             submitted: *submitted,
             ended: Some(*at),
             attempts,
+            stage: None,
             progress: None,
             end: Some(end.clone()),
             waiting: None,

@@ -20,6 +20,7 @@ fn task() -> TaskView {
         submitted_at: at("2026-11-23T12:00:00Z"),
         ended_at: None,
         attempts: Vec::new(),
+        stage: None,
         progress: None,
         worker: None,
         worker_name: None,

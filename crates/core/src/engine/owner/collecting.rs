@@ -116,6 +116,10 @@ impl Owner {
         sent.is_timed = is_timed;
         if has_started {
             sent.at = cx.now;
+            // It was that of the input.
+            if let Some(worker) = self.workers.get_mut(key) {
+                worker.forget_progress(epoch);
+            }
             if let Some((input, worker)) = input.zip(cx.node.peers.id(key)) {
                 cx.node.blobs.note_sent(&input, worker);
             }

@@ -15,7 +15,7 @@ use crate::{
     engine::{
         keys::GroupSlot,
         kinds::Kind,
-        view::{AttemptView, Known, Progress, TaskQuery, TaskView},
+        view::{AttemptView, Known, Progress, Stage, TaskQuery, TaskView},
     },
     limits,
     reason::Reason,
@@ -145,16 +145,30 @@ impl Reader<'_> {
             submitted: task.submitted,
             ended,
             attempts: self.attempts(task, hidden),
-            progress: self.progress(task).cloned(),
+            stage: self.stage(task),
+            progress: self.progress(task),
             end,
             waiting: if explained { self.explain(task) } else { None },
         })
     }
 
+    /// The files under way of the attempt that represents a task.
+    fn stage(&self, task: &Owned) -> Option<Stage> {
+        let Sent { peer, epoch, accepted, is_timed, .. } = task.open()?.first;
+        if self.owner.collecting.contains_key(&(peer, epoch)) {
+            return Some(Stage::Collecting);
+        }
+        (accepted && !is_timed).then_some(Stage::Staging)
+    }
+
     /// The progress of the attempt that represents a task, while it runs.
-    fn progress(&self, task: &Owned) -> Option<&Progress> {
+    fn progress(&self, task: &Owned) -> Option<Progress> {
         let Sent { peer, epoch, accepted, .. } = task.open()?.first;
-        self.owner.workers.get(peer)?.progress(epoch).filter(|_| accepted)
+        if let Some((output, _)) = self.owner.collecting.get(&(peer, epoch)) {
+            let bytes = self.node.fetches.arrived(&output.hash).min(output.size);
+            return Some(Progress::of_bytes("output", bytes, output.size));
+        }
+        self.owner.workers.get(peer)?.progress(epoch).filter(|_| accepted).cloned()
     }
 
     /// The attempts at a task. `hidden`: attempts that were open until its end appear as still

@@ -372,6 +372,10 @@ impl WorkerAccount {
         }
     }
 
+    pub(super) fn forget_progress(&mut self, epoch: Epoch) {
+        self.open.progress.remove(&epoch);
+    }
+
     pub(super) fn progress(&self, epoch: Epoch) -> Option<&Progress> {
         self.open.progress.get(&epoch).map(|progress| &**progress)
     }

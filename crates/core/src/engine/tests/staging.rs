@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     BlobRef, FailureCode, RetryPolicy, TaskLimits,
-    engine::{BlobEvent, BlobRequest, FetchFault, NewBlob},
+    engine::{BlobEvent, BlobRequest, FetchFault, NewBlob, view::Stage},
     limits,
 };
 
@@ -442,6 +442,44 @@ fn request_for_a_file_of_very_many_folders_is_bounded() {
     assert!(!net.nodes[0].engine.may_fetch(&worker, &file));
     net.submit(task_with(BlobRef { form: crate::BlobForm::Folder, list: 1, ..blob("root") }));
     assert!(net.nodes[0].engine.may_fetch(&worker, &file), "the latest folder is looked at first");
+}
+
+#[test]
+fn peer_that_is_back_is_asked_at_once() {
+    let mut net = connected(&[1]);
+    let input = add(&mut net, "in");
+    net.submit(task_with(input));
+    for _ in 0..4 {
+        failed(&mut net, 1, UNREACHABLE);
+        net.pass(Duration::from_secs(8));
+    }
+    failed(&mut net, 1, UNREACHABLE);
+    net.disconnect(0, 1);
+    net.connect(0, 1);
+    net.settle();
+    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[0].id)], "it would rest for 16 s");
+}
+
+#[test]
+fn files_under_way_are_stages_with_progress_in_bytes() {
+    let mut net = connected(&[1]);
+    let input = add(&mut net, "in");
+    let id = net.submit(task_with(input));
+    let seen = |net: &Net| {
+        let view = net.view(id).unwrap();
+        (view.stage, view.progress.map(|progress| progress.message))
+    };
+    event(&mut net, 1, BlobEvent::FetchProgress { hash: input.hash, bytes: 10 });
+    let half = (Some(Stage::Staging), Some(format!("input: 10 of {SIZE} bytes")));
+    assert_eq!(seen(&net), half);
+    fetched(&mut net, 1);
+    assert_eq!(seen(&net), (None, None), "the handler has not said anything");
+    net.finish(1, output_blob(blob("out")));
+    event(&mut net, 0, BlobEvent::FetchProgress { hash: blob("out").hash, bytes: SIZE / 2 });
+    let half = format!("output: {} of {SIZE} bytes", SIZE / 2);
+    assert_eq!(seen(&net), (Some(Stage::Collecting), Some(half)));
+    fetched(&mut net, 0);
+    assert_eq!(seen(&net), (None, None));
 }
 
 #[test]

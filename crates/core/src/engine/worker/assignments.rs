@@ -16,6 +16,7 @@ use crate::{
         input::{Effect, RunId},
         keys::PeerKey,
         node::{Cx, Node},
+        view::Progress,
     },
     failure::{FailureCode, TaskFailure},
     frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
@@ -171,11 +172,9 @@ impl Worker {
             let Some(held) = self.held.get(HeldKey::of(run)) else { continue };
             let Stage::Staging(work) = held.stage() else { continue };
             let size = work.input.size();
-            let (bytes, size) = (bytes.min(size), size.max(1));
-            let message = format!("input: {bytes} of {size} bytes");
-            let fraction = bytes as f32 / size as f32;
-            node.peers
-                .tell_owner(held.owner, ToOwner::Progress { epoch: held.epoch, fraction, message });
+            let Progress { fraction, message } = Progress::of_bytes("input", bytes.min(size), size);
+            let frame = ToOwner::Progress { epoch: held.epoch, fraction, message };
+            node.peers.tell_owner(held.owner, frame);
         }
     }
 
