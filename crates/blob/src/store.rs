@@ -152,11 +152,14 @@ impl Store {
     ///
     /// The disk is full, or failed.
     pub fn draft(&self) -> Result<Draft, WriteError> {
-        if self.shared.life == Life::Temporary {
-            make_dirs(&self.shared.dir)?;
-        }
+        self.prepare()?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         Draft::create(self.shared.dir.join(NEW).join(number.to_string()))
+    }
+
+    /// Makes the directories of a temporary store, which has none before its first blob.
+    fn prepare(&self) -> Result<(), WriteError> {
+        if self.shared.life == Life::Temporary { make_dirs(&self.shared.dir) } else { Ok(()) }
     }
 
     /// Opens a blob.

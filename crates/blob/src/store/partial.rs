@@ -156,6 +156,7 @@ impl Store {
     pub fn partial(&self, hash: &BlobHash, size: u64) -> Result<Partial, WriteError> {
         let (hash, key) = (*hash, self.key(hash));
         let claim = Claim::of(&self.shared, key)?;
+        self.prepare()?;
         let path = self.shared.partial_path(&key);
         let present = ChunkRanges::empty();
         let mut partial = Partial { hash, size, path, open: None, present, claim };

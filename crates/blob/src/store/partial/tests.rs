@@ -76,6 +76,16 @@ fn publish(pair: &Pair, partial: Partial) -> Vec<u8> {
 }
 
 #[test]
+fn temporary_store_without_a_blob_takes_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = Pair { receiver: Store::temporary(&dir.path().join("blobs")), ..Pair::new() };
+    let source = pair.source(3 * GROUP);
+    let mut partial = pair.partial(&source);
+    let piece = 0..3;
+    partial.add(&piece, &encoded(&source, &piece)).unwrap();
+}
+
+#[test]
 fn pieces_of_a_blob_that_was_there_are_removed() {
     let pair = Pair::new();
     let source = pair.source(3 * GROUP);
