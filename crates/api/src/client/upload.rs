@@ -56,7 +56,8 @@ impl Blobs {
         progress: &impl Fn(u64),
     ) -> Result<Sent, TransferError> {
         let mut sending = self.begin(BlobContent::File, Some(file.size())).await?;
-        let mut file = self.send_pieces(file, &mut sending, progress).await?;
+        let sent = self.send_pieces(file, &mut sending, progress).await;
+        let mut file = sending.or_give_up(sent).await?;
         // Checked before it is stored.
         let checked = blocking(move || {
             let changed = file.check().is_err();
@@ -78,7 +79,8 @@ impl Blobs {
         progress: &impl Fn(u64),
     ) -> Result<(SteadyFile, StoredBlob), TransferError> {
         let mut sending = self.begin(BlobContent::File, Some(file.size())).await?;
-        let file = self.send_pieces(file, &mut sending, progress).await?;
+        let sent = self.send_pieces(file, &mut sending, progress).await;
+        let file = sending.or_give_up(sent).await?;
         Ok((file, sending.finish().await?))
     }
 
@@ -121,17 +123,10 @@ impl Blobs {
         progress: impl Fn(u64),
     ) -> Result<BlobRef, TransferError> {
         let mut sending = self.begin(BlobContent::File, None).await?;
-        loop {
-            let (piece, is_last) = collect(&mut reader).await.map_err(TransferError::Source)?;
-            let bytes = piece.len() as u64;
-            // An empty piece tells the node that the upload goes on.
-            sending.send(piece).await?;
-            progress(bytes);
-            if is_last {
-                let StoredBlob { hash, size } = sending.finish().await?;
-                return Ok(BlobRef::file(hash, size, false));
-            }
-        }
+        let sent = send_all(&mut reader, &mut sending, progress).await;
+        sending.or_give_up(sent).await?;
+        let StoredBlob { hash, size } = sending.finish().await?;
+        Ok(BlobRef::file(hash, size, false))
     }
 
     /// Adds bytes that are in memory.
@@ -143,7 +138,8 @@ impl Blobs {
         let mut sending = self.begin(content, Some(bytes.len() as u64)).await?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            sending.send(rest.split_to(rest.len().min(limits::PIECE_BYTES))).await?;
+            let sent = sending.send(rest.split_to(rest.len().min(limits::PIECE_BYTES))).await;
+            sending.or_give_up(sent).await?;
         }
         sending.finish().await
     }
@@ -269,12 +265,38 @@ impl Sending<'_> {
         self.blobs.persist(&call).await.map_err(explain_older)
     }
 
+    /// Removes what was sent if something failed, so that its space is free at once.
+    async fn or_give_up<T, E>(&self, done: Result<T, E>) -> Result<T, E> {
+        if done.is_err() {
+            self.give_up().await;
+        }
+        done
+    }
+
     /// Removes what was sent.
-    async fn give_up(self) {
-        if let State::Upload { id, .. } = self.state {
+    async fn give_up(&self) {
+        if let State::Upload { id, .. } = &self.state {
             let call = Call::new(Method::DELETE, format!("/v1/uploads/{id}"));
             // If the request fails, the node ends the upload a little later.
             self.blobs.client.json::<UploadView>(&call).await.ok();
+        }
+    }
+}
+
+/// Sends all bytes of a stream.
+async fn send_all(
+    reader: &mut (impl AsyncRead + Unpin),
+    sending: &mut Sending<'_>,
+    progress: impl Fn(u64),
+) -> Result<(), TransferError> {
+    loop {
+        let (piece, is_last) = collect(reader).await.map_err(TransferError::Source)?;
+        let bytes = piece.len() as u64;
+        // An empty piece tells the node that the upload goes on.
+        sending.send(piece).await?;
+        progress(bytes);
+        if is_last {
+            return Ok(());
         }
     }
 }

@@ -5,6 +5,8 @@ use meshwork_core::{BlobForm, BlobHash};
 use super::*;
 use crate::{ErrorCode, UploadView};
 
+mod space;
+
 fn hash(bytes: &[u8]) -> BlobHash {
     BlobHash::of(bytes)
 }
