@@ -255,7 +255,7 @@ impl Reason {
             }
             Self::BlobMissing { .. } => "add the file again: meshwork blob add PATH",
             Self::BlobInUse { .. } => {
-                "forget the task that needs it first: meshwork task list --all"
+                "a task, a result or a folder needs it, and keeps it as long as it is kept itself: meshwork task list --all"
             }
             Self::PeersFull { .. } => {
                 "on the node that is full: meshwork up --max-peers N, or meshwork peers trust PEER_ID"
