@@ -5,7 +5,10 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use meshwork_blob::Store;
-use meshwork_core::{BlobHash, BlobRef, PeerId, engine::BlobEvent};
+use meshwork_core::{
+    BlobHash, BlobRef, PeerId,
+    engine::{BlobEvent, FetchFault},
+};
 use meshwork_net::{NetHandle, blob::fetch::Progress, limits as net_limits};
 use rustc_hash::FxHashMap;
 use tokio::{
@@ -138,8 +141,14 @@ async fn run(job: Job, net: NetHandle, [of_peer, of_all]: [Arc<Semaphore>; 2]) {
     let end = match fetch(&job, &net).await {
         Ok(blobs) => BlobEvent::Fetched { hash, blobs },
         Err(error) => {
-            tracing::debug!(%hash, from = %job.from, %error, "a file or folder is not fetched");
-            BlobEvent::FetchFailed { hash, fault: error.fault() }
+            let fault = error.fault();
+            if fault == FetchFault::NoSpace {
+                // The engine only learns that this node is at fault.
+                tracing::warn!(%hash, %error, "this node cannot store a file or folder");
+            } else {
+                tracing::debug!(%hash, from = %job.from, %error, "a file or folder is not fetched");
+            }
+            BlobEvent::FetchFailed { hash, fault }
         }
     };
     report(&job, end).await;
