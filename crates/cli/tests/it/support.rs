@@ -126,6 +126,15 @@ impl Node {
         ask(self.home.path(), args)
     }
 
+    /// The reasons why the node is not healthy, without those of the machine, which other programs
+    /// fill.
+    pub(crate) fn ills(&self) -> Vec<String> {
+        let status = self.ask(&["status", "--json"]).json();
+        let reasons = status["health"]["reasons"].as_array().expect("reasons").iter();
+        let texts = reasons.filter_map(|reason| reason.as_str().map(str::to_owned));
+        texts.filter(|text| !text.starts_with("disk: ") && !text.starts_with("memory: ")).collect()
+    }
+
     pub(crate) fn text(&self, field: &str) -> &str {
         self.ready[field].as_str().expect("a text")
     }
