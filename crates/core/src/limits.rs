@@ -241,9 +241,9 @@ pub const TRANSFER_MEASURED: Duration = Duration::from_millis(200);
 pub const TRANSFER_SILENCE: Duration = Duration::from_secs(10);
 /// Workers of which this node remembers that they have fetched a blob: those asked last.
 pub const BLOB_SENT_TO: usize = 16;
-/// The part of the space of blobs that the inputs of a peer which is not trusted may reserve: one in so
-/// many. What a peer claims to send is reserved before its first byte, so otherwise one stranger could
-/// take all of it.
+/// The part of the space of blobs that the inputs of all peers which are not trusted may reserve
+/// together: one in so many. What a peer claims to send is reserved before its first byte, so otherwise a
+/// stranger, with a few identities, could take all of it.
 pub const STRANGER_BLOB_SHARE: u64 = 4;
 /// Peers of which this node remembers that they have shown it the bytes of a blob. Others send it
 /// again before their tasks may use it.

@@ -54,7 +54,7 @@ pub(crate) struct UpArgs {
     /// Memory to offer, such as 8GiB [default: all]
     #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) mem: Option<u64>,
-    /// Disk offered for files of tasks, such as 20GiB; the inputs of a peer that is not trusted may
+    /// Disk offered for files of tasks, such as 20GiB; the inputs of peers that are not trusted may
     /// reserve a quarter of it [default: half of what is free or taken by such files when the node
     /// starts]
     #[arg(long, value_name = "SIZE", value_parser = values::bytes)]

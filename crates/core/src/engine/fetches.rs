@@ -151,6 +151,10 @@ impl Source {
         Self { blob, from, purposes, failures: 0, refusals: 0 }
     }
 
+    fn is_input(&self) -> bool {
+        self.purposes.iter().any(|purpose| matches!(purpose, Purpose::Input(_)))
+    }
+
     fn is(&self, blob: &BlobRef, from: PeerId) -> bool {
         self.from == from && self.blob.is_same_content(blob)
     }
@@ -186,11 +190,12 @@ impl Fetches {
         self.table.get(&blob.hash).is_some_and(|fetch| fetch.comes_from(blob, from))
     }
 
-    /// Bytes that are reserved for what this peer sends, or will.
-    pub(super) fn reserved_for(&self, from: PeerId) -> u64 {
+    /// Bytes that are reserved for the inputs that these peers send, or will.
+    pub(super) fn reserved_for(&self, is_of: impl Fn(&PeerId) -> bool) -> u64 {
         let each = self.table.values();
         let sources = each.flat_map(|fetch| std::iter::once(&fetch.source).chain(&fetch.later));
-        sources.filter(|source| source.from == from).map(|source| source.blob.size).sum()
+        let inputs = sources.filter(|source| source.is_input() && is_of(&source.from));
+        inputs.map(|source| source.blob.size).sum()
     }
 
     pub(super) fn get_mut(&mut self, hash: &BlobHash) -> Option<&mut Fetch> {

@@ -11,6 +11,7 @@ use super::{
     timers::Timer,
 };
 use crate::{
+    PeerId,
     blob::{BlobHash, BlobRef},
     limits,
     reason::Reason,
@@ -33,7 +34,11 @@ pub(super) fn check_room(cx: &mut Cx<'_>, blob: &BlobRef, from: PeerKey) -> Resu
     }
     if !is_trusted {
         let share = cx.node.blobs.space().budget / limits::STRANGER_BLOB_SHARE;
-        let free = share.saturating_sub(cx.node.fetches.reserved_for(id));
+        let peers = &cx.node.peers;
+        let is_stranger = |peer: &PeerId| {
+            peers.key(peer).and_then(|key| peers.get(key)).is_none_or(|peer| !peer.trusted)
+        };
+        let free = share.saturating_sub(cx.node.fetches.reserved_for(is_stranger));
         if blob.size > free {
             let retry_after = limits::DISK_FULL_RETRY;
             return Err(Reason::NoSpace { need: blob.size, free, budget: share, retry_after });

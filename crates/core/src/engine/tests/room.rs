@@ -1,11 +1,14 @@
 //! Room for the inputs of attempts: who may reserve how much of it.
 
 use super::{
-    blobs::{SIZE, add, task_with},
-    staging::{connected, fetched},
+    blobs::{SIZE, add, blob, task_with},
+    staging::{connected, fetched, two_owners},
     *,
 };
-use crate::{Accept, AcceptPolicy};
+use crate::{
+    Accept, AcceptPolicy,
+    engine::{BlobRequest, NewBlob},
+};
 
 #[test]
 fn second_task_with_the_same_input_needs_no_more_room() {
@@ -39,6 +42,30 @@ fn stranger_reserves_only_a_part_of_the_space() {
         net.pass(Duration::from_secs(10));
     }
     assert_eq!(ids.map(|id| net.state(id)), ["succeeded"; 4], "the others wait for their turn");
+}
+
+#[test]
+fn strangers_share_their_part_of_the_space() {
+    let mut net = two_owners();
+    net.nodes[1].engine.set_blob_budget(4 * SIZE);
+    let policy = AcceptPolicy::default().with("text", Accept::Anyone);
+    net.feed(1, Input::Accept { policy });
+    for owner in [0, 2] {
+        let peer = net.nodes[owner].id;
+        net.feed(1, Input::Trust { peer, trusted: false });
+    }
+    let first = add(&mut net, "a");
+    net.submit_to(0, task_with(first), &[1]);
+    let second = blob("b");
+    let new = NewBlob { hash: second.hash, size: SIZE, serial: 1, links: Vec::new() };
+    let request = BlobRequest::Store { blobs: vec![new], reserved: 0 };
+    net.feed(2, Input::Blobs { request, token: Token(5) });
+    net.submit_to(2, task_with(second), &[1]);
+    assert_eq!(net.nodes[1].fetching, [(first, net.nodes[0].id)]);
+    let trusted = net.nodes[2].id;
+    net.feed(1, Input::Trust { peer: trusted, trusted: true });
+    net.pass(Duration::from_secs(30));
+    assert_eq!(net.nodes[1].fetching.len(), 2, "a trusted owner has the rest");
 }
 
 #[test]

@@ -24,6 +24,17 @@ pub(super) fn connected(slots: &[u32]) -> Net {
     net
 }
 
+/// Node 1 is a worker of the nodes 0 and 2.
+pub(super) fn two_owners() -> Net {
+    let mut net = connected(&[2, 0]);
+    net.connect(1, 2);
+    for (at, other) in [(1, 2), (2, 1)] {
+        let peer = net.nodes[other].id;
+        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
+    }
+    net
+}
+
 pub(super) fn event(net: &mut Net, index: usize, event: BlobEvent) {
     net.feed(index, Input::BlobEvent(event));
     net.settle();
@@ -178,12 +189,7 @@ fn one_blob_is_fetched_once_for_all_attempts() {
 
 #[test]
 fn blob_of_one_owner_is_not_used_for_another() {
-    let mut net = connected(&[2, 0]);
-    net.connect(1, 2);
-    for (at, other) in [(1, 2), (2, 1)] {
-        let peer = net.nodes[other].id;
-        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
-    }
+    let mut net = two_owners();
     let input = add(&mut net, "secret");
     net.submit_to(0, task_with(input), &[1]);
     fetched(&mut net, 1);
@@ -310,12 +316,7 @@ fn draining_worker_hands_back_what_it_fetches() {
 
 #[test]
 fn each_owner_shows_the_bytes_although_another_sends_them_now() {
-    let mut net = connected(&[2, 0]);
-    net.connect(1, 2);
-    for (at, other) in [(1, 2), (2, 1)] {
-        let peer = net.nodes[other].id;
-        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
-    }
+    let mut net = two_owners();
     let input = add(&mut net, "secret");
     net.submit_to(0, task_with(input), &[1]);
     assert_eq!(net.nodes[1].fetching, [(input, net.nodes[0].id)]);
@@ -340,12 +341,7 @@ fn each_owner_shows_the_bytes_although_another_sends_them_now() {
 
 #[test]
 fn next_owner_is_asked_when_the_first_needs_the_blob_no_more() {
-    let mut net = connected(&[2, 0]);
-    net.connect(1, 2);
-    for (at, other) in [(1, 2), (2, 1)] {
-        let peer = net.nodes[other].id;
-        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
-    }
+    let mut net = two_owners();
     let input = add(&mut net, "shared");
     let first = net.submit_to(0, task_with(input), &[1]);
     let new = NewBlob { hash: input.hash, size: SIZE, serial: 1, links: Vec::new() };
