@@ -21,13 +21,13 @@ fn empty(dir: &Path) -> Store {
     Store::open(dir, &HashMap::new()).unwrap()
 }
 
-fn ready(store: &Store, bytes: &[u8]) -> Ready {
+pub(super) fn ready(store: &Store, bytes: &[u8]) -> Ready {
     let mut draft = store.draft().unwrap();
     draft.write_all(bytes).unwrap();
     draft.finish().unwrap()
 }
 
-fn add(store: &Store, bytes: &[u8]) -> Published {
+pub(super) fn add(store: &Store, bytes: &[u8]) -> Published {
     store.publish(vec![ready(store, bytes)]).unwrap().remove(0)
 }
 

@@ -1,23 +1,13 @@
-use std::{
-    collections::HashMap,
-    io::{Read as _, Write as _},
-};
+use std::{collections::HashMap, io::Read as _};
 
-use super::*;
+use super::{
+    super::tests::{add, ready},
+    *,
+};
 use crate::{
     limits::GROUP_BYTES,
     piece::{group_count, pieces},
 };
-
-fn ready(store: &Store, bytes: &[u8]) -> Ready {
-    let mut draft = store.draft().unwrap();
-    draft.write_all(bytes).unwrap();
-    draft.finish().unwrap()
-}
-
-fn add(store: &Store, bytes: &[u8]) -> Published {
-    store.publish(vec![ready(store, bytes)]).unwrap().remove(0)
-}
 
 /// The bytes of a blob, if they are right.
 fn contents(store: &Store, hash: &BlobHash) -> Option<Vec<u8>> {

@@ -2,25 +2,13 @@
 
 use super::{
     blobs::{SIZE, add, blob, request, task_with},
-    staging::{UNREACHABLE, connected, event, failed, fetched},
+    staging::{connected, event, fetched, two_owners},
     *,
 };
 use crate::{
     BlobForm, BlobRef,
     engine::{BlobEvent, BlobRequest, NewBlob},
-    limits,
 };
-
-/// Node 1 is a worker of the nodes 0 and 2.
-fn two_owners() -> Net {
-    let mut net = connected(&[2, 0]);
-    net.connect(1, 2);
-    for (at, other) in [(1, 2), (2, 1)] {
-        let peer = net.nodes[other].id;
-        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
-    }
-    net
-}
 
 fn named(text: &str, links: &[&str]) -> NewBlob {
     let links = links.iter().map(|link| blob(link).hash).collect();
@@ -95,20 +83,4 @@ fn folder_whose_list_was_added_as_a_file_is_missing() {
     net.restart(0);
     let part = net.nodes[0].engine.blobs().find(|view| view.hash == blob("part").hash);
     assert_eq!((part.map(|part| part.holds), net.state(id)), (Some(1), "unknown"));
-}
-
-#[test]
-fn owner_that_does_not_answer_holds_up_no_other() {
-    let mut net = two_owners();
-    let input = add(&mut net, "shared");
-    net.submit_to(0, task_with(input), &[1]);
-    store(&mut net, 2, vec![named("shared", &[])]);
-    net.submit_to(2, task_with(input), &[1]);
-    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[0].id)]);
-    failed(&mut net, 1, UNREACHABLE);
-    net.pass(limits::FETCH_REST);
-    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[2].id)]);
-    fetched(&mut net, 1);
-    assert_eq!(net.nodes[1].running.len(), 1);
-    assert_eq!(net.nodes[1].fetching, [(input, net.nodes[0].id)]);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     blobs::{SIZE, add, blob, output_blob, task_with},
-    staging::{UNREACHABLE, connected, event, failed, fetched},
+    staging::{UNREACHABLE, connected, event, failed, fetched, two_owners},
     *,
 };
 use crate::{
@@ -16,14 +16,9 @@ fn stored(text: &str) -> BlobRequest {
     BlobRequest::Store { blobs: vec![new], reserved: 0 }
 }
 
-/// Owners 0 and 2, which both have the blob, and worker 1.
-fn two_owners(text: &str) -> (Net, BlobRef) {
-    let mut net = connected(&[2, 0]);
-    net.connect(1, 2);
-    for (at, other) in [(1, 2), (2, 1)] {
-        let peer = net.nodes[other].id;
-        net.feed(at, Input::PeerSpeaks { peer, version: 2 });
-    }
+/// As [`two_owners`]; both have the blob.
+fn two_owners_with(text: &str) -> (Net, BlobRef) {
+    let mut net = two_owners();
     let input = add(&mut net, text);
     net.feed(2, Input::Blobs { request: stored(text), token: Token(5) });
     net.settle();
@@ -58,7 +53,7 @@ fn same_bytes_with_another_bit_are_not_fetched_again() {
 
 #[test]
 fn silent_owner_does_not_hold_up_another() {
-    let (mut net, input) = two_owners("shared");
+    let (mut net, input) = two_owners_with("shared");
     net.submit_to(0, task_with(input), &[1]);
     net.submit_to(2, task_with(input), &[1]);
     assert_eq!(net.nodes[1].fetching, [(input, net.nodes[0].id)]);
@@ -152,7 +147,7 @@ fn next_input_is_fetched_only_while_there_is_room() {
 
 #[test]
 fn wrong_bytes_of_one_owner_do_not_stop_another() {
-    let (mut net, input) = two_owners("shared");
+    let (mut net, input) = two_owners_with("shared");
     net.submit_to(0, task_with(input), &[1]);
     net.submit_to(2, task_with(input), &[1]);
     for _ in 0..2 {
