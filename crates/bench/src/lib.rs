@@ -192,6 +192,7 @@ impl Mesh {
                 | Effect::TaskProgress { .. }
                 | Effect::RemoveBlobs { .. }
                 | Effect::Fetch { .. }
+                | Effect::PauseFetch { .. }
                 | Effect::StopFetch { .. } => {}
             }
         }

@@ -229,6 +229,11 @@ pub const SESSION_RETRY: Duration = Duration::from_secs(1);
 pub const FETCH_REST: Duration = Duration::from_secs(1);
 /// Longest rest of a fetch whose provider cannot be reached.
 pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
+/// How long a worker keeps what has arrived of an input that nothing needs any more. An owner that was
+/// killed is up again after seconds, and assigns its tasks anew.
+pub const IDLE_FETCH: Duration = Duration::from_secs(30);
+/// Such inputs. Beyond it, what has arrived is removed at once.
+pub const IDLE_FETCHES: usize = 16;
 /// Failed tries without a byte after which a fetch is given up: ten minutes. Otherwise a peer could hold
 /// a task for ever, because no limit of the task but the total one runs meanwhile.
 pub const FETCH_TRIES: u32 = 24;

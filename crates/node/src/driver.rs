@@ -10,8 +10,8 @@ use meshwork_core::{
     BlobHash, Durability, Time,
     engine::{BlobEvent, Effect, Engine, Input, Seq},
 };
-use meshwork_exec::{Executor, ManualAttempt, Report};
-use meshwork_net::{NetEvent, NetHandle, SessionEvent, blob::serve::BlobEvent as BlobStreamEvent};
+use meshwork_exec::{Executor, Report};
+use meshwork_net::{NetEvent, NetHandle, SessionEvent};
 use rand::{SeedableRng, rngs::SmallRng};
 use rustc_hash::FxHashMap;
 use tokio::{
@@ -20,13 +20,12 @@ use tokio::{
 };
 
 use self::{
-    alarm::Alarm, call::Call, collecting::Collected, outside::Outside, seeking::Seeking,
-    stopping::Stopping, waiters::Waiters,
+    alarm::Alarm, call::Call, outside::Outside, seeking::Seeking, stopping::Stopping,
+    waiters::Waiters,
 };
 use crate::{
     blobs::{fetcher::Fetcher, place::Place},
     clock::Clock,
-    event::NetworkEvent,
     health::Handlers,
     journal::{Journal, Written},
     limits,
@@ -51,7 +50,8 @@ mod sessions;
 mod stopping;
 mod waiters;
 
-/// Everything that can wake the driver, except time.
+/// Everything that can wake the driver, except time. Each pass polls every feed, so what is rare comes
+/// as a call instead of having a feed of its own.
 #[derive(Debug)]
 pub(crate) struct Feeds {
     /// Calls that may add to what is kept on disk; see [`Call::is_entry`].
@@ -61,18 +61,12 @@ pub(crate) struct Feeds {
     pub(crate) facts: mpsc::Receiver<NetEvent>,
     pub(crate) sessions: mpsc::Receiver<SessionEvent>,
     pub(crate) reports: mpsc::Receiver<Report>,
-    pub(crate) manual: mpsc::Receiver<ManualAttempt>,
-    /// Attempts whose output was published.
-    pub(crate) collected: mpsc::Receiver<Collected>,
-    /// Requests of peers for blobs.
-    pub(crate) blobs: mpsc::Receiver<BlobStreamEvent>,
 }
 
 impl Feeds {
     fn have_more(&self) -> bool {
-        let Self { entries, calls, facts, sessions, reports, manual, collected, blobs } = self;
-        let attempts_are_quiet = reports.is_empty() && manual.is_empty() && collected.is_empty();
-        let tasks_are_quiet = sessions.is_empty() && attempts_are_quiet && blobs.is_empty();
+        let Self { entries, calls, facts, sessions, reports } = self;
+        let tasks_are_quiet = sessions.is_empty() && reports.is_empty();
         let handles_are_quiet = entries.is_empty() && calls.is_empty();
         !(handles_are_quiet && facts.is_empty() && tasks_are_quiet)
     }
@@ -84,11 +78,8 @@ enum Wake {
     /// A volume of the archive is on disk.
     Archived(u64),
     Report(Report),
-    Collected(Collected),
-    Blobs(BlobStreamEvent),
     Fact(NetEvent),
     Session(SessionEvent),
-    Manual(ManualAttempt),
     Call(Call),
     Timer,
     JournalFailed,
@@ -135,8 +126,8 @@ pub(crate) struct DriverParts {
     pub(crate) journal: Option<Journal>,
     pub(crate) blobs: Arc<Place>,
     pub(crate) fetcher: Fetcher,
-    /// The other end of [`Feeds::collected`].
-    pub(crate) collected: mpsc::Sender<Collected>,
+    /// The other end of [`Feeds::calls`].
+    pub(crate) own_calls: mpsc::WeakSender<Call>,
     /// Blobs of the journal whose files are gone.
     pub(crate) lost: Vec<BlobHash>,
     pub(crate) durability: Durability,
@@ -153,7 +144,7 @@ impl Driver {
             journal,
             blobs,
             fetcher,
-            collected: parts.collected,
+            calls: parts.own_calls,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
             waiters: Waiters::default(),
@@ -279,9 +270,6 @@ impl Driver {
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
-            Some(collected) = feeds.collected.recv() => Wake::Collected(collected),
-            Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
-            Some(event) = feeds.blobs.recv() => Wake::Blobs(event),
             call = feeds.calls.recv(), if !(stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
             Some(entry) = feeds.entries.recv(), if !behind => Wake::Call(entry),
             () = self.timer.rings() => Wake::Timer,
@@ -308,13 +296,8 @@ impl Driver {
             Wake::Committed(seq) => self.feed(Input::Persisted { seq }, now),
             Wake::Archived(first) => self.feed(Input::Archived { first }, now),
             Wake::Report(report) => self.on_report(report, now),
-            Wake::Collected(collected) => self.feed(collected.input(), now),
-            Wake::Blobs(event) => self.on_blob_stream(event, now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
-            Wake::Manual(attempt) => {
-                self.outside.publisher.publish(|| NetworkEvent::ManualAttempt(Box::new(attempt)));
-            }
             Wake::Call(call) => self.on_call(call, now),
             Wake::Timer => self.log_dropped(),
             Wake::JournalFailed | Wake::Ended => {}
@@ -355,12 +338,6 @@ impl Driver {
         for _ in 0..limits::REPORTS {
             let Ok(report) = self.feeds.reports.try_recv() else { break };
             self.on_report(report, now);
-        }
-        while let Ok(collected) = self.feeds.collected.try_recv() {
-            self.feed(collected.input(), now);
-        }
-        while let Ok(event) = self.feeds.blobs.try_recv() {
-            self.on_blob_stream(event, now);
         }
         for hash in self.outside.blobs.store().take_lost() {
             self.feed(Input::BlobEvent(BlobEvent::Lost { hash }), now);

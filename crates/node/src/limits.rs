@@ -48,7 +48,7 @@ pub(crate) const BATCHES_PER_PASS: usize = 16;
 /// Reports of handlers that wait for the driver. A handler that ends waits when the channel is
 /// full.
 pub(crate) const REPORTS: usize = 1_024;
-/// Attempts at manual handlers that the driver has not announced yet. Beyond it, an attempt fails
+/// Attempts at manual handlers that are not announced yet. Beyond it, an attempt fails
 /// and may be retried. Each may carry 1 MiB of input.
 pub(crate) const MANUAL_NOTICES: usize = 64;
 /// Requests of handles to the probes. Callers wait when the channel is full.

@@ -13,8 +13,10 @@ use meshwork_core::{
     engine::{Engine, EngineConfig},
     limits as core_limits,
 };
-use meshwork_exec::{Executor, Files};
-use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered};
+use meshwork_exec::{Executor, Files, ManualAttempt};
+use meshwork_net::{
+    Keypair, NetConfig, NetHandle, Network, Offer, Remembered, blob::serve::BlobEvent,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -24,13 +26,15 @@ use crate::{
     },
     book::keeper::Keeper,
     config::NetworkConfig,
-    driver::{Driver, DriverParts, Feeds, handle::CallQueues},
+    driver::{Driver, DriverParts, Feeds, call::Call, handle::CallQueues},
     error::{InternalError, NetworkError},
+    event::NetworkEvent,
     journal::Journal,
     limits,
     monitor::ResourceMonitor,
     node::{Node, OnDisk, Running, Unstarted},
     probes::Probes,
+    publisher::Publisher,
     vitals::{Samples, Vitals},
 };
 
@@ -52,7 +56,6 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     let files = files(config, &blobs)?;
     let executor = Executor::new(registry, threads, reports, Some(files));
     let executor = executor.map_err(InternalError::Threads)?;
-    let (collected, collected_queue) = mpsc::channel(limits::REPORTS);
     let (keeper, book) = Keeper::open(node).await.unzip();
     let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
     let mut net_config = net_config(config, keypair, boot, offer, remembered);
@@ -70,17 +73,8 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
         publisher: publisher.clone(),
         collector: Arc::clone(node.collector()),
         snapshot,
-        feeds: Feeds {
-            entries,
-            calls,
-            facts,
-            sessions,
-            reports: report_queue,
-            manual,
-            collected: collected_queue,
-            blobs: streams,
-        },
-        collected,
+        feeds: Feeds { entries, calls, facts, sessions, reports: report_queue },
+        own_calls: node.driver.downgrade(),
         journal,
         fetcher: Fetcher::new(net.clone(), Arc::clone(&blobs), node.driver.downgrade()),
         blobs: Arc::clone(&blobs),
@@ -97,6 +91,8 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     spawn("event loop", event_loop.run());
     spawn("driver", driver.run());
     spawn("probes", prober.run());
+    spawn("blob requests", pass_on(streams, node.driver.downgrade()));
+    spawn("manual attempts", announce(manual, publisher.clone()));
     spawn("partial blobs", sweep(Arc::downgrade(&running.blobs), net.clone()));
     spawn("metrics", record(Arc::downgrade(node), net.clone()));
     Ok(running)
@@ -221,6 +217,23 @@ async fn open_journal(
         engine.restore_kept(result, finished, now)?;
     }
     Ok((journal, blobs))
+}
+
+/// Passes requests of peers for blobs on to the driver, until the network or the node stops.
+async fn pass_on(mut streams: mpsc::Receiver<BlobEvent>, driver: mpsc::WeakSender<Call>) {
+    while let Some(event) = streams.recv().await {
+        let Some(calls) = driver.upgrade() else { return };
+        if calls.send(Call::BlobStream(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Publishes the attempts at manual handlers, until the executor stops.
+async fn announce(mut attempts: mpsc::Receiver<ManualAttempt>, publisher: Publisher) {
+    while let Some(attempt) = attempts.recv().await {
+        publisher.publish(|| NetworkEvent::ManualAttempt(Box::new(attempt)));
+    }
 }
 
 /// Removes remains of transfers that nobody has continued, until the node stops.

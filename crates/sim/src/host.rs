@@ -130,8 +130,9 @@ impl<'h> Host<'h> {
     pub(crate) fn pass_alone(&mut self, index: usize, input: Input, clock: Time) -> Vec<Effect> {
         let rng = &mut self.rngs.engines;
         let Some(process) = self.nodes.process_mut(index) else { return Vec::new() };
-        process.handle(input, clock, rng);
-        process.end_pass(clock, rng)
+        let mut effects = process.handle(input, clock, rng);
+        effects.extend(process.end_pass(clock, rng));
+        effects
     }
 
     /// Gives an input to a node's engine, and carries out its effects at once.

@@ -2,6 +2,7 @@
 
 use super::{
     blob_input::{BlobRecord, BlobReply, BlobRequest, NewBlob, StoredBlob},
+    blobs::footprint,
     input::{Effect, Reply, Token},
     node::Cx,
     record::Record,
@@ -11,12 +12,14 @@ use crate::{
     failure::{FailureCode, TaskFailure},
     frame::AttemptEnd,
     reason::Reason,
+    time::Time,
 };
 
 /// A caller's request about blobs.
 pub(super) fn on_request(cx: &mut Cx<'_>, request: BlobRequest, token: Token) {
     let (reply, is_recorded) = match request {
         BlobRequest::Reserve { bytes } => {
+            make_way(cx, bytes);
             (cx.node.blobs.reserve(bytes).map(|()| BlobReply::Reserved), false)
         }
         BlobRequest::Store { blobs, reserved } => (store(cx, blobs, reserved), true),
@@ -35,10 +38,28 @@ fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobRepl
     Ok(BlobReply::Stored)
 }
 
+/// Ends all idle fetches if so many bytes are not free: what is needed now comes first.
+pub(super) fn make_way(cx: &mut Cx<'_>, bytes: u64) {
+    if !cx.node.blobs.has_free(bytes) {
+        drop_idle(cx, Time::NEVER);
+    }
+}
+
+/// Ends the idle fetches whose rest is over at this time.
+pub(super) fn drop_idle(cx: &mut Cx<'_>, time: Time) {
+    for hash in cx.node.fetches.idle_until(time) {
+        if let Some(fetch) = cx.node.fetches.remove(&hash) {
+            cx.node.blobs.unreserve(fetch.source.blob.size);
+            cx.out.push(Effect::StopFetch { hash });
+        }
+    }
+}
+
 /// The bytes of these blobs are on disk. If they are refused, their files are removed.
 pub(super) fn keep(cx: &mut Cx<'_>, blobs: Vec<NewBlob>) -> Result<(), Reason> {
     let files = blobs.iter().map(|blob| StoredBlob { hash: blob.hash, serial: blob.serial });
     let files: Vec<StoredBlob> = files.collect();
+    make_way(cx, blobs.iter().map(|blob| footprint(blob.size)).sum());
     let all = &mut cx.node.blobs;
     let stored = all.store(blobs);
     if stored.is_err() {

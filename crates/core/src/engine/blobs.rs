@@ -241,6 +241,11 @@ impl Blobs {
         self.free.first().filter(|(lease, _)| *lease <= self.now).map(|(_, hash)| *hash)
     }
 
+    /// Whether so many bytes are free without removing anything.
+    pub(super) fn has_free(&self, bytes: u64) -> bool {
+        bytes <= self.free_bytes()
+    }
+
     fn free_bytes(&self) -> u64 {
         self.budget.saturating_sub(self.used + self.reserved)
     }
@@ -483,7 +488,7 @@ impl Blobs {
 }
 
 /// Bytes on disk of a blob of this size: whole blocks, and the hashes that verify its parts.
-fn footprint(size: u64) -> u64 {
+pub(super) fn footprint(size: u64) -> u64 {
     const BLOCK: u64 = 4096;
     // Never overflows: sizes of more than an exbibyte are refused before.
     (size.saturating_add(size / 1024) / BLOCK).saturating_add(1).saturating_mul(BLOCK)

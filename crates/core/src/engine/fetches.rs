@@ -2,7 +2,9 @@
 //! tasks.
 //!
 //! Each blob is fetched once, for all that need it. A fetch that fails rests and is tried again, as
-//! long as something needs it; a provider that does not have the blob is asked once more.
+//! long as something needs it; a provider that does not have the blob is asked once more. What has
+//! arrived of an input stays for a while when nothing needs it any more: an owner that was away, or
+//! has started again, assigns its task anew.
 //!
 //! Absent on purpose: connections and bytes (the host), and who needs a blob (the two halves).
 
@@ -42,8 +44,8 @@ pub(super) enum Missing {
 
 pub(super) type Purposes = SmallVec<[Purpose; 1]>;
 
-/// The blobs that are being fetched. Each is needed by a held attempt or an open one, which bounds
-/// the table.
+/// The blobs that are being fetched. Each is needed by a held attempt or an open one, except for
+/// [`limits::IDLE_FETCHES`]; that bounds the table.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     table: FxHashMap<BlobHash, Fetch>,
@@ -61,7 +63,8 @@ pub(super) struct Source {
     refusals: u32,
 }
 
-/// `Running ↔ Resting`, until the blob is there or nothing needs it.
+/// `Running ↔ Resting`, until the blob is there or nothing needs it. A fetch without a purpose is idle:
+/// it only keeps what has arrived, and its space, until its rest is over.
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) source: Source,
@@ -69,7 +72,7 @@ pub(super) struct Fetch {
     later: Vec<Source>,
     /// Bytes that have arrived.
     arrived: u64,
-    /// When it is tried again; `None` while it runs.
+    /// When it is tried again, or ends if it is idle; `None` while it runs.
     rests_until: Option<Time>,
 }
 
@@ -142,6 +145,21 @@ impl Fetch {
 
     pub(super) fn rest(&mut self, until: Time) {
         self.rests_until = Some(until);
+    }
+
+    /// Ends the rest. Returns whether there was one.
+    pub(super) fn wake(&mut self) -> bool {
+        self.rests_until.take().is_some()
+    }
+
+    /// Whether nothing needs the blob from the peer that is asked now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.source.purposes.is_empty()
+    }
+
+    /// Whether bytes have arrived, and no other peer waits for its turn.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        self.arrived > 0 && self.later.is_empty()
     }
 }
 
@@ -221,8 +239,8 @@ impl Fetches {
 
     /// Takes the fetches whose rest is over, which run from now on.
     pub(super) fn take_due(&mut self, now: Time) -> Vec<(BlobRef, PeerId)> {
-        let due = self.table.values_mut();
-        let due = due.filter(|fetch| fetch.rests_until.is_some_and(|until| until <= now));
+        let needed = self.table.values_mut().filter(|fetch| !fetch.is_idle());
+        let due = needed.filter(|fetch| fetch.rests_until.is_some_and(|until| until <= now));
         due.map(|fetch| {
             fetch.rests_until = None;
             (fetch.source.blob, fetch.source.from)
@@ -233,8 +251,18 @@ impl Fetches {
     /// Ends the rests of fetches from a peer, which run from now on.
     pub(super) fn take_resting(&mut self, from: PeerId) -> Vec<BlobRef> {
         let of_peer = self.table.values_mut().filter(|fetch| fetch.source.from == from);
-        let resting = of_peer.map(|fetch| (fetch.rests_until.take(), fetch.source.blob));
-        resting.filter_map(|(rest, blob)| rest.map(|_| blob)).collect()
+        let resting = of_peer.filter_map(|fetch| {
+            let is_woken = !fetch.is_idle() && fetch.wake();
+            is_woken.then_some(fetch.source.blob)
+        });
+        resting.collect()
+    }
+
+    /// Idle fetches whose rest is over at this time.
+    pub(super) fn idle_until(&self, time: Time) -> Vec<BlobHash> {
+        let idle = self.table.iter().filter(|(_, fetch)| fetch.is_idle());
+        let due = idle.filter(|(_, fetch)| fetch.rests_until.is_none_or(|until| until <= time));
+        due.map(|(hash, _)| *hash).collect()
     }
 
     /// What each blob is fetched for.

@@ -15,6 +15,7 @@ use crate::{
     blob::{BlobHash, BlobRef},
     limits,
     reason::Reason,
+    time::Time,
 };
 
 /// The outcome of a fetch, for everything that needed the blob.
@@ -44,6 +45,7 @@ pub(super) fn check_room(cx: &mut Cx<'_>, blob: &BlobRef, from: PeerKey) -> Resu
             return Err(Reason::NoSpace { need: blob.size, free, budget: share, retry_after });
         }
     }
+    blob_requests::make_way(cx, blob.size);
     cx.node.blobs.check_room(blob.size)
 }
 
@@ -60,14 +62,22 @@ pub(super) fn want(
     purpose: Purpose,
 ) -> Result<(), Reason> {
     let id = cx.node.peers.id(from).unwrap_or(cx.node.config.local);
-    if let Some(fetch) = cx.node.fetches.get_mut(&blob.hash)
-        && fetch.join(&blob, id, purpose)
-    {
-        return Ok(());
+    if let Some(fetch) = cx.node.fetches.get_mut(&blob.hash) {
+        let was_idle = fetch.is_idle();
+        if fetch.join(&blob, id, purpose) {
+            if was_idle && fetch.wake() {
+                cx.out.push(Effect::Fetch { blob, from: id });
+            }
+            return Ok(());
+        }
+        if was_idle {
+            give_up(cx, &blob.hash);
+        }
     }
     if blob.size > limits::BLOB_BYTES {
         return Err(Reason::TooLarge { limit: limits::BLOB_BYTES });
     }
+    blob_requests::make_way(cx, blob.size);
     cx.node.blobs.reserve(blob.size)?;
     let source = Source::new(blob, id, purpose);
     match cx.node.fetches.get_mut(&blob.hash) {
@@ -81,10 +91,26 @@ pub(super) fn want(
 pub(super) fn unwant(cx: &mut Cx<'_>, hash: BlobHash, purpose: Purpose) {
     let Some(fetch) = cx.node.fetches.get_mut(&hash) else { return };
     let over = fetch.leave(purpose);
-    let ends = fetch.source.purposes.is_empty();
+    let (ends, stays) = (fetch.is_idle(), fetch.is_worth_keeping());
     over.iter().for_each(|source| cx.node.blobs.unreserve(source.blob.size));
-    if ends {
+    if ends && stays && matches!(purpose, Purpose::Input(_)) {
+        pause(cx, hash);
+    } else if ends {
         give_up(cx, &hash);
+    }
+}
+
+/// Keeps what has arrived: the same task may be assigned again soon.
+fn pause(cx: &mut Cx<'_>, hash: BlobHash) {
+    // This one is among them.
+    if cx.node.fetches.idle_until(Time::NEVER).len() > limits::IDLE_FETCHES {
+        return give_up(cx, &hash);
+    }
+    let until = cx.now + limits::IDLE_FETCH;
+    if let Some(fetch) = cx.node.fetches.get_mut(&hash) {
+        fetch.rest(until);
+        cx.node.timers.arm(until, Timer::Fetches);
+        cx.out.push(Effect::PauseFetch { hash });
     }
 }
 
@@ -112,7 +138,8 @@ pub(super) fn on_fetched(cx: &mut Cx<'_>, hash: BlobHash, new: Vec<NewBlob>) -> 
 
 /// A fetch has failed. Returns its outcome if it is not tried again.
 pub(super) fn on_failed(cx: &mut Cx<'_>, hash: BlobHash, fault: FetchFault) -> Option<Outcome> {
-    let fetch = cx.node.fetches.get_mut(&hash)?;
+    // An idle fetch has been stopped already.
+    let fetch = cx.node.fetches.get_mut(&hash).filter(|fetch| !fetch.is_idle())?;
     let (rest, missing) = match fault {
         FetchFault::Refused | FetchFault::Wrong => {
             (limits::FETCH_REST, (!fetch.source.on_refused()).then_some(Missing::Lost))
@@ -144,6 +171,7 @@ pub(super) fn on_failed(cx: &mut Cx<'_>, hash: BlobHash, fault: FetchFault) -> O
 
 /// The rests of some fetches may be over.
 pub(super) fn on_timer(cx: &mut Cx<'_>) {
+    blob_requests::drop_idle(cx, cx.now);
     for (blob, from) in cx.node.fetches.take_due(cx.now) {
         cx.out.push(Effect::Fetch { blob, from });
     }

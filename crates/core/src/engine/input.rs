@@ -262,6 +262,12 @@ pub enum Effect {
         /// The peer that has it.
         from: PeerId,
     },
+    /// The blob may be needed again soon: stop its fetch, if it still runs, and keep what has arrived. A
+    /// [`Effect::Fetch`] continues it, and an [`Effect::StopFetch`] ends it.
+    PauseFetch {
+        /// The blob.
+        hash: BlobHash,
+    },
     /// The blob is no longer needed, or will not come: stop its fetch, if it still runs, and remove
     /// what has arrived. No answer to that fetch follows, not even one that was on its way.
     StopFetch {

@@ -29,6 +29,7 @@ mod find;
 mod groups;
 mod hedging;
 mod hostile;
+mod idle;
 mod leases;
 mod life;
 mod lists;
@@ -58,6 +59,8 @@ pub(super) struct Node {
     pub(super) fetching: Vec<(crate::BlobRef, PeerId)>,
     /// Blobs whose files it was asked to remove.
     pub(super) removed: Vec<super::StoredBlob>,
+    /// Blobs whose fetches were stopped, with what had arrived.
+    pub(super) dropped: Vec<crate::BlobHash>,
     pub(super) replies: Vec<(Token, Reply)>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
@@ -131,6 +134,7 @@ impl Node {
             running: Vec::new(),
             stopped: Vec::new(),
             removed: Vec::new(),
+            dropped: Vec::new(),
             fetching: Vec::new(),
             replies: Vec::new(),
             messages: Vec::new(),
@@ -340,8 +344,12 @@ impl Net {
                     }
                 }
                 Effect::Fetch { blob, from } => self.nodes[index].fetching.push((blob, from)),
+                Effect::PauseFetch { hash } => {
+                    self.nodes[index].fetching.retain(|(blob, _)| blob.hash != hash);
+                }
                 Effect::StopFetch { hash } => {
                     self.nodes[index].fetching.retain(|(blob, _)| blob.hash != hash);
+                    self.nodes[index].dropped.push(hash);
                 }
                 Effect::RemoveBlobs { blobs } => self.nodes[index].removed.extend(blobs),
                 Effect::OpenSession { peer } => self.open_session(index, peer),

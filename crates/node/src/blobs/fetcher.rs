@@ -52,12 +52,14 @@ impl Fetcher {
         Self { net, place, calls, turns, peers, fetches, latest: 0 }
     }
 
-    /// Begins or continues to fetch a blob. Its end is a [`BlobEvent`].
+    /// Begins or continues to fetch a blob. Its end is a [`BlobEvent`]. An earlier fetch of the blob has
+    /// ended, or was paused.
     pub(crate) fn start(&mut self, blob: BlobRef, from: PeerId) {
         self.latest += 1;
         let number = self.latest;
-        let earlier = self.fetches.get(&blob.hash);
-        let begun = earlier.map(|fetch| Arc::clone(&fetch.begun)).unwrap_or_default();
+        let earlier = self.fetches.remove(&blob.hash);
+        let (before, begun) = earlier.map(|fetch| (fetch.task, fetch.begun)).unzip();
+        let begun: Begun = begun.unwrap_or_default();
         let job = Job {
             number,
             begun: Arc::clone(&begun),
@@ -69,8 +71,22 @@ impl Fetcher {
         };
         let turns = [self.turns_of(from), Arc::clone(&self.turns)];
         // The engine has at most one per blob, which bounds them.
-        let task = tokio::spawn(run(job, self.net.clone(), turns));
+        let net = self.net.clone();
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                // One that was paused writes to the same files until it has ended.
+                before.await.ok();
+            }
+            run(job, net, turns).await;
+        });
         self.fetches.insert(blob.hash, Running { number, task, begun });
+    }
+
+    /// Stops a fetch, and keeps what has arrived.
+    pub(crate) fn pause(&self, hash: &BlobHash) {
+        if let Some(fetch) = self.fetches.get(hash) {
+            fetch.task.abort();
+        }
     }
 
     /// Stops a fetch, and removes what has arrived: the budget no longer counts it.

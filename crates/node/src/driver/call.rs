@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use meshwork_core::{
     AcceptPolicy, CancelledBy, GroupId, PeerId, ResourceUsage, Task, TaskId,
-    engine::{BlobEvent, BlobRequest},
+    engine::{BlobEvent, BlobRequest, Input},
 };
+use meshwork_net::blob::serve::BlobEvent as BlobStreamEvent;
 use tokio::sync::oneshot;
 
 use super::{
@@ -48,6 +49,10 @@ pub(crate) enum Call {
     BlobEvent(BlobEvent),
     /// A fetch of this number has ended, or has got bytes.
     Fetched { number: u64, event: BlobEvent },
+    /// The output of an attempt was published, or could not be.
+    Collected(Box<Input>),
+    /// A peer asks for a blob, or one that it asked for is damaged.
+    BlobStream(BlobStreamEvent),
     /// Answer a question about the engine's state.
     Ask(Question),
     /// Copy the journal to this folder.
@@ -69,6 +74,8 @@ impl Call {
             Self::Blobs { .. }
             | Self::BlobEvent(_)
             | Self::Fetched { .. }
+            | Self::Collected(_)
+            | Self::BlobStream(_)
             | Self::Watch { .. }
             | Self::Handed { .. }
             | Self::Trust { .. }
@@ -93,6 +100,8 @@ impl Call {
             | Self::Blobs { .. }
             | Self::BlobEvent(_)
             | Self::Fetched { .. }
+            | Self::Collected(_)
+            | Self::BlobStream(_)
             | Self::Watch { .. }
             | Self::Handed { .. }
             | Self::Trust { .. }

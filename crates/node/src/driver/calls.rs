@@ -50,6 +50,8 @@ impl Driver {
             Call::Blobs { request, answer } => self.on_blobs(request, answer, now),
             Call::BlobEvent(event) => self.feed(Input::BlobEvent(event), now),
             Call::Fetched { number, event } => self.on_fetch_event(number, event, now),
+            Call::Collected(collected) => self.feed(*collected, now),
+            Call::BlobStream(event) => self.on_blob_stream(event, now),
             Call::Ask(question) => self.outside.waiters.ask(question),
             Call::Drain { on, done } => {
                 self.feed(Input::Drain { on }, now);

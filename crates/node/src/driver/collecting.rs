@@ -11,29 +11,21 @@ use meshwork_core::{
 use meshwork_exec::Ended;
 use tokio::sync::mpsc;
 
+use super::call::Call;
 use crate::blobs::place::{Place, new_blob};
-
-/// An attempt whose output was published, or could not be.
-#[derive(Debug)]
-pub(crate) struct Collected {
-    run: RunId,
-    output: BlobRef,
-    took: Duration,
-    blobs: Result<Vec<NewBlob>, WriteError>,
-}
 
 /// What follows from the end of an execution at once: nothing if its output has to be published.
 pub(super) fn ended(
     ended: Ended,
     place: &Arc<Place>,
-    collected: &mpsc::Sender<Collected>,
+    calls: &mpsc::WeakSender<Call>,
 ) -> Option<Input> {
     let Ended { run, end, blobs, written, took } = ended;
     written.iter().for_each(|hash| place.store().doubt(hash));
     let AttemptEnd::Output(Payload::Blob(output)) = end else {
         return Some(Input::Finished { run, end, took });
     };
-    let (place, collected) = (Arc::clone(place), collected.clone());
+    let (place, calls) = (Arc::clone(place), calls.clone());
     // At most one for each attempt that runs.
     drop(tokio::spawn(async move {
         let publish = move || {
@@ -42,25 +34,28 @@ pub(super) fn ended(
         };
         // The runtime is stopping: the driver needs no answer.
         let Ok(blobs) = tokio::task::spawn_blocking(publish).await else { return };
-        let ended = Collected { run, output: *output, took, blobs };
-        // The driver has ended.
-        collected.send(ended).await.ok();
+        let collected = Call::Collected(Box::new(collected(run, *output, took, blobs)));
+        // Without handles the driver ends.
+        let Some(calls) = calls.upgrade() else { return };
+        calls.send(collected).await.ok();
     }));
     None
 }
 
-impl Collected {
-    /// What the engine learns.
-    pub(super) fn input(self) -> Input {
-        let Self { run, output, took, blobs } = self;
-        match blobs {
-            Ok(blobs) => Input::Collected { run, blobs, output, took },
-            Err(error) => {
-                // A disk that fails is as bad as one that is full: the task can run elsewhere.
-                let message = format!("the output is not stored: {error}");
-                let end = AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, message));
-                Input::Finished { run, end, took }
-            }
+/// What the engine learns of an output that was published, or could not be.
+fn collected(
+    run: RunId,
+    output: BlobRef,
+    took: Duration,
+    blobs: Result<Vec<NewBlob>, WriteError>,
+) -> Input {
+    match blobs {
+        Ok(blobs) => Input::Collected { run, blobs, output, took },
+        Err(error) => {
+            // A disk that fails is as bad as one that is full: the task can run elsewhere.
+            let message = format!("the output is not stored: {error}");
+            let end = AttemptEnd::Failed(TaskFailure::new(FailureCode::NoSpace, message));
+            Input::Finished { run, end, took }
         }
     }
 }

@@ -14,10 +14,7 @@ use meshwork_net::{NetHandle, Session};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
-use super::{
-    collecting::{self, Collected},
-    waiters::Waiters,
-};
+use super::{call::Call, collecting, waiters::Waiters};
 use crate::{
     blobs::{fetcher::Fetcher, place::Place},
     event::NetworkEvent,
@@ -33,8 +30,8 @@ pub(super) struct Outside {
     pub(super) journal: Option<Journal>,
     pub(super) blobs: Arc<Place>,
     pub(super) fetcher: Fetcher,
-    /// Takes attempts whose output was published.
-    pub(super) collected: mpsc::Sender<Collected>,
+    /// The driver's own calls, for work that was put on another thread.
+    pub(super) calls: mpsc::WeakSender<Call>,
     pub(super) workers: FxHashMap<PeerId, Session<ToWorker>>,
     pub(super) owners: FxHashMap<PeerId, Session<ToOwner>>,
     pub(super) waiters: Waiters,
@@ -44,7 +41,7 @@ pub(super) struct Outside {
 impl Outside {
     /// What follows from the end of an execution at once, if anything.
     pub(super) fn ended(&self, ended: meshwork_exec::Ended) -> Option<Input> {
-        collecting::ended(ended, &self.blobs, &self.collected)
+        collecting::ended(ended, &self.blobs, &self.calls)
     }
 }
 
@@ -85,6 +82,7 @@ impl Host for Outside {
             }
             Effect::RemoveBlobs { blobs } => self.blobs.remove(blobs),
             Effect::Fetch { blob, from } => self.fetcher.start(blob, from),
+            Effect::PauseFetch { hash } => self.fetcher.pause(&hash),
             Effect::StopFetch { hash } => self.fetcher.stop(&hash),
             Effect::OpenSession { peer } => {
                 if !self.net.open_session(peer) {

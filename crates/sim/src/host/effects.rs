@@ -44,6 +44,7 @@ impl Host<'_> {
                 Effect::Reply { token, reply } => self.reply(node, token, reply)?,
                 Effect::TaskChanged { id, state, .. } => self.on_state(node, id, &state)?,
                 Effect::Fetch { blob, from } => self.fetcher().fetch(node, blob, &from)?,
+                Effect::PauseFetch { hash } => self.fetcher().pause_fetch(node, &hash),
                 Effect::StopFetch { hash } => self.fetcher().stop_fetch(node, &hash),
                 Effect::RemoveBlobs { blobs } => self.stores().remove_blobs(node, &blobs)?,
                 Effect::Message(_) | Effect::TaskProgress { .. } => {}

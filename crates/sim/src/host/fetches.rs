@@ -57,10 +57,16 @@ impl Fetcher<'_, '_> {
 
     /// A blob is no longer needed.
     pub(crate) fn stop_fetch(&mut self, node: usize, root: &BlobHash) {
+        self.pause_fetch(node, root);
+        let Some(here) = self.0.nodes.get_mut(node) else { return };
+        self.0.blobs.closure(root).iter().for_each(|hash| here.disk.files.drop_arrived(hash));
+    }
+
+    /// Nothing needs a blob for now: what has arrived stays.
+    pub(crate) fn pause_fetch(&mut self, node: usize, root: &BlobHash) {
         let Some(here) = self.0.nodes.get_mut(node) else { return };
         let boot = here.boot();
         let ended = here.process_mut().and_then(|process| process.fetches.end(root));
-        self.0.blobs.closure(root).iter().for_each(|hash| here.disk.files.drop_arrived(hash));
         self.0.timeline.log(format_args!("n{node} stops to fetch {}", root.short()));
         if let Some(blobs) = ended.and_then(|fetch| fetch.published) {
             self.0.timeline.plan_in(

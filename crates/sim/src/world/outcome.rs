@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use meshwork_core::{
     Time,
     engine::{BlobRequest, Effect, Engine, Input, Token, view::Sizes},
+    limits as core,
 };
 
 use super::World;
@@ -47,10 +48,12 @@ impl World<'_> {
             return Ok(());
         }
         for index in 0..self.host.nodes.len() {
-            self.host.checks().no_blob_left(index)?;
             let now = self.host.timeline.now();
             let up = self.host.nodes.get(index).filter(|node| node.is_up());
             let Some(clock) = up.map(|node| node.clock(now)) else { continue };
+            // Until then, parts of inputs that nothing needs may stay.
+            self.tick_alone(index, clock + core::IDLE_FETCH)?;
+            self.host.checks().no_blob_left(index)?;
             let request = BlobRequest::Collect;
             let collect = Input::Blobs { request, token: Token(u32::MAX) };
             self.run_alone(index, collect, clock + limits::REST)?;
@@ -120,6 +123,10 @@ impl World<'_> {
                     node.disk.write(*volume, tasks);
                 }
                 Ok(Some(Input::Archived { first }))
+            }
+            Effect::StopFetch { hash } => {
+                self.host.fetcher().stop_fetch(index, &hash);
+                Ok(None)
             }
             Effect::RemoveBlobs { blobs } => {
                 self.host.stores().remove_blobs(index, &blobs)?;
