@@ -414,7 +414,9 @@ impl Engine {
     /// The unfinished attempts between this node and `peer`, and how it has done.
     pub fn load(&self, peer: &PeerId) -> PeerLoad {
         let Some(key) = self.node.peers.key(peer) else { return PeerLoad::default() };
-        let mut load = PeerLoad { held: self.worker.unfinished_of(key), ..PeerLoad::default() };
+        let held = self.worker.unfinished_of(key);
+        let advert = self.node.peers.get(key).and_then(|peer| peer.advert.clone());
+        let mut load = PeerLoad { held, advert, ..PeerLoad::default() };
         self.read(Time::ZERO).load(key, &mut load);
         load
     }

@@ -55,7 +55,7 @@ pub(crate) fn peer_info(
     clock: &Clock,
 ) -> PeerInfo {
     let last_seen = status.last_seen.get();
-    let PeerLoad { assigned, held, reputation } = load;
+    let PeerLoad { assigned, held, reputation, advert: _ } = load;
     policy.mark(PeerInfo {
         peer_id: status.peer,
         addresses: status.addresses.clone(),

@@ -431,7 +431,7 @@ pub struct Kept {
 }
 
 /// The unfinished attempts between this node and a peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerLoad {
     /// This node's unfinished attempts at the peer.
     pub assigned: u32,
@@ -440,4 +440,6 @@ pub struct PeerLoad {
     /// How well the peer has done this node's work since the node started, −100 to 100: plus 1 for
     /// each attempt that it ended, minus 10 whenever its lease ended with attempts open.
     pub reputation: i32,
+    /// The peer's advert by which tasks are placed now, while it is ready.
+    pub advert: Option<Advert>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use meshwork_core::{PeerId, PeerInfo, engine::PeerLoad};
+use meshwork_core::{PeerId, PeerInfo, PeerState, engine::PeerLoad, peer::Stuck};
 use meshwork_net::PeerStatus;
 
 use super::NetworkManager;
@@ -18,7 +18,7 @@ impl NetworkManager {
         let statuses = self.node.net()?.peers();
         let ids = statuses.iter().map(|status| status.peer).collect();
         let loads = self.node.ask(|answer| Question::Loads { peers: ids, answer }).await?;
-        peers(&self.node, |peer| loads.get(peer).copied().unwrap_or_default())
+        peers(&self.node, |status| in_use(status, loads.get(&status.peer)))
     }
 
     /// The same peers, without waiting for the driver: their work with this node and their reputation
@@ -28,7 +28,7 @@ impl NetworkManager {
     ///
     /// The node is not running.
     pub fn known_peers(&self) -> Result<Vec<PeerInfo>, NetworkError> {
-        peers(&self.node, |_| PeerLoad::default())
+        peers(&self.node, |status| (status.clone(), PeerLoad::default()))
     }
 
     /// The names of this node and of all peers that have one.
@@ -43,11 +43,29 @@ impl NetworkManager {
     }
 }
 
-fn peers(node: &Node, load: impl Fn(&PeerId) -> PeerLoad) -> Result<Vec<PeerInfo>, NetworkError> {
+/// A peer as tasks are placed on it now. The network learns of a peer or an offer a moment before the
+/// engine: a caller that saw it then would be told that there is no such handler.
+fn in_use(status: &PeerStatus, load: Option<&PeerLoad>) -> (PeerStatus, PeerLoad) {
+    let (mut status, load) = (status.clone(), load.cloned().unwrap_or_default());
+    if status.state == PeerState::Ready {
+        match &load.advert {
+            Some(advert) => status.advert = Some(advert.clone()),
+            None => status.state = PeerState::Admitted(Stuck::AwaitingAnswer),
+        }
+    }
+    (status, load)
+}
+
+fn peers(
+    node: &Node,
+    look: impl Fn(&PeerStatus) -> (PeerStatus, PeerLoad),
+) -> Result<Vec<PeerInfo>, NetworkError> {
     let statuses = node.net()?.peers();
     let policy = node.policies.now();
-    let info =
-        |status: &PeerStatus| status::peer_info(status, &policy, load(&status.peer), &node.clock);
+    let info = |status: &PeerStatus| {
+        let (status, load) = look(status);
+        status::peer_info(&status, &policy, load, &node.clock)
+    };
     let known_ids = statuses.iter().map(|status| status.peer).collect();
     Ok(statuses.iter().map(info).chain(status::absent(&policy, &known_ids)).collect())
 }
