@@ -67,7 +67,8 @@
 //! Blobs are files and folders, known by the BLAKE3 hashes of their bytes. They stream: no limit of
 //! a body holds for them, but each piece has its own time limit, and [`limits::UPLOADS`] arrive and
 //! [`limits::DOWNLOADS`] leave at the same time. A `Content-Length`, or the size of an upload, is
-//! reserved before the first byte, so that a refusal comes before it too. After a cut a client asks
+//! reserved before the first byte, so that a refusal comes before it too; another number of bytes
+//! than announced is refused and freed. After a cut a client asks
 //! for the upload and goes on from its offset; the upload waits for [`limits::UPLOAD_REST`]. A piece
 //! with another offset is a `conflict`. A folder is a *root* (`content=folder`) that names *parts*
 //! (`content=part`), which name the larger files; what a blob names must be there before it. Routes
@@ -96,7 +97,7 @@
 //! | `is_folder` | 409 | the result is a folder, which has no bytes of its own |
 //! | `bad_range` | 416 | no byte of the blob is in the range |
 //! | `bad_folder`, `folder_too_large` | 422 | the bytes are no list of a folder |
-//! | `other_hash` | 422 | the bytes have another hash than announced |
+//! | `other_hash`, `other_size` | 422 | the bytes have another hash, or are more or fewer, than announced |
 //! | `not_ended`, `no_result`, `no_retry` | 409 | the task's state does not allow it |
 //! | `group_stopped`, `group_cancelled` | 409 | the group accepts no more members |
 //! | `forgotten` | 410 | it ended and is no longer kept |

@@ -41,7 +41,8 @@ impl Blobs {
         Self { node: Arc::clone(node) }
     }
 
-    /// Begins a blob whose bytes the caller writes. `size`, if it is known, is reserved at once.
+    /// Begins a blob whose bytes the caller writes. `size`, if it is known, is reserved at once, and
+    /// the blob must have it.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use meshwork_blob::folder::{
 };
 use meshwork_core::{BlobHash, BlobRef};
 
-use super::{Blobs, TransferError, download::Target, transfer::blocking};
+use super::{Blobs, TransferError, download::Target, transfer::blocking, upload::Sent};
 use crate::types::BlobContent;
 
 impl Blobs {
@@ -51,9 +51,12 @@ impl Blobs {
             (pack, step) = stepped.await?;
             match step? {
                 PackStep::File(file) => {
-                    let (file, blob) = self.send_member(file, &progress).await?;
+                    let sent = self.send_file(file, &progress).await?;
                     let given = blocking(move || {
-                        let given = pack.give(file, blob.hash);
+                        let given = match sent {
+                            Sent::Stored(file, blob) => pack.give(file, blob.hash),
+                            Sent::Changed(file) => pack.give_changed(file),
+                        };
                         (pack, given)
                     });
                     let fits;

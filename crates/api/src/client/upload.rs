@@ -44,13 +44,13 @@ impl Blobs {
             sent = self.send_file(file, &progress).await?;
         }
         match sent {
-            Sent::Stored(blob) => Ok(BlobRef::file(blob.hash, blob.size, executable)),
+            Sent::Stored(_, blob) => Ok(BlobRef::file(blob.hash, blob.size, executable)),
             Sent::Changed(file) => Err(PackError::Changed { path: file.path().to_owned() }.into()),
         }
     }
 
     /// Sends a file that must not change meanwhile.
-    async fn send_file(
+    pub(super) async fn send_file(
         &self,
         file: SteadyFile,
         progress: &impl Fn(u64),
@@ -69,19 +69,8 @@ impl Blobs {
             sending.give_up().await;
             return Ok(Sent::Changed(file));
         }
-        Ok(Sent::Stored(sending.finish().await?))
-    }
-
-    /// Sends a file of a folder. Whether it changed meanwhile is for the caller to check.
-    pub(super) async fn send_member(
-        &self,
-        file: SteadyFile,
-        progress: &impl Fn(u64),
-    ) -> Result<(SteadyFile, StoredBlob), TransferError> {
-        let mut sending = self.begin(BlobContent::File, Some(file.size())).await?;
-        let sent = self.send_pieces(file, &mut sending, progress).await;
-        let file = sending.or_give_up(sent).await?;
-        Ok((file, sending.finish().await?))
+        let blob = sending.finish().await?;
+        Ok(Sent::Stored(file, blob))
     }
 
     async fn send_pieces(
@@ -187,8 +176,10 @@ impl Blobs {
 }
 
 /// The end of a file that was sent.
-enum Sent {
-    Stored(StoredBlob),
+pub(super) enum Sent {
+    /// The node has stored it.
+    Stored(SteadyFile, StoredBlob),
+    /// It changed meanwhile, and was not stored.
     Changed(SteadyFile),
 }
 

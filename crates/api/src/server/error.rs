@@ -176,7 +176,9 @@ impl From<BlobError> for Problem {
         let status = match error {
             BlobError::Refused(reason) => return reason.into(),
             BlobError::Node(error) => return error.into(),
-            BlobError::Format(_) | BlobError::OtherHash { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            BlobError::Format(_) | BlobError::OtherHash { .. } | BlobError::OtherSize { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             BlobError::Write(_) if code == ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
             BlobError::Read(_) if code == ErrorCode::BlobMissing => StatusCode::NOT_FOUND,
             // Routes open no paths.

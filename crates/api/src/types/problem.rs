@@ -69,6 +69,7 @@ words! {
         NotEnded = "not_ended",
         NotFound = "not_found",
         OtherHash = "other_hash",
+        OtherSize = "other_size",
         OutputTooLarge = "output_too_large",
         Panicked = "panicked",
         PeerNotFound = "peer_not_found",

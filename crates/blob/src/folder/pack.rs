@@ -122,23 +122,39 @@ impl Pack {
     ///
     /// # Errors
     /// The file changed both times. The pack is given up then.
-    pub fn give(&mut self, mut file: SteadyFile, hash: BlobHash) -> Result<(), PackError> {
+    pub fn give(&mut self, file: SteadyFile, hash: BlobHash) -> Result<(), PackError> {
         self.state = State::Failed;
         let Some((item, path)) = self.entry() else { return Ok(()) };
         if let Err(error) = file.check() {
-            if file.was_restarted() {
-                return Err(error);
-            }
-            file.restart()?;
-            self.require_size(&path, &file, item)?;
-            self.state = State::Again(file);
-            return Ok(());
+            return self.repeat(file, error);
         }
         let node = Node::Blob { executable: item.is_executable(), hash, size: item.size };
         self.state = match self.add(&path, node)? {
             Some(part) => State::Part(part),
             None => State::Entries,
         };
+        Ok(())
+    }
+
+    /// Takes back a file that changed before its bytes were stored. The next step yields it once more.
+    ///
+    /// # Errors
+    /// The file changed both times. The pack is given up then.
+    pub fn give_changed(&mut self, file: SteadyFile) -> Result<(), PackError> {
+        self.state = State::Failed;
+        let changed = PackError::Changed { path: file.path().to_owned() };
+        self.repeat(file, changed)
+    }
+
+    /// Lets the next step yield a changed file once more; fails with `error` at its second change.
+    fn repeat(&mut self, mut file: SteadyFile, error: PackError) -> Result<(), PackError> {
+        if file.was_restarted() {
+            return Err(error);
+        }
+        let Some((item, path)) = self.entry() else { return Ok(()) };
+        file.restart()?;
+        self.require_size(&path, &file, item)?;
+        self.state = State::Again(file);
         Ok(())
     }
 

@@ -46,6 +46,14 @@ pub enum BlobError {
         /// The hash of the bytes.
         found: BlobHash,
     },
+    /// The blob has another size than its sender announced.
+    #[error("the blob has {found} bytes, and {announced} bytes were announced")]
+    OtherSize {
+        /// The announced size in bytes.
+        announced: u64,
+        /// The bytes that arrived.
+        found: u64,
+    },
     /// The disk of the store cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -68,6 +76,7 @@ impl BlobError {
             Self::Unpack(error) => error.code(),
             Self::Format(error) => error.code(),
             Self::OtherHash { .. } => "other_hash",
+            Self::OtherSize { .. } => "other_size",
             Self::Write(error) if error.is_full() => "disk_full",
             Self::Read(error) if error.is_lost() => "blob_missing",
             Self::Write(_) | Self::Read(_) => "internal",
@@ -85,7 +94,10 @@ impl BlobError {
             Self::Plan(error) => error.is_retryable(),
             Self::Pack(error) => error.is_retryable(),
             Self::Unpack(error) => error.is_retryable(),
-            Self::File { .. } | Self::Format(_) | Self::OtherHash { .. } => false,
+            Self::File { .. }
+            | Self::Format(_)
+            | Self::OtherHash { .. }
+            | Self::OtherSize { .. } => false,
         }
     }
 }

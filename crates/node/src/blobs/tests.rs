@@ -334,7 +334,7 @@ async fn upload_that_is_dropped_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn upload_with_another_hash_is_refused() {
+async fn upload_of_other_bytes_than_announced_is_refused() {
     let alone = Alone::new(1 << 30).await;
     let blobs = alone.node.blobs();
     let mut upload = blobs.begin(None).await.unwrap();
@@ -346,10 +346,18 @@ async fn upload_with_another_hash_is_refused() {
     upload.write("no list of a folder".into()).await.unwrap();
     let error = upload.finish(Content::Folder, None).await.unwrap_err();
     assert_eq!(error.code(), "bad_folder", "{error}");
+    let mut upload = blobs.begin(Some(5)).await.unwrap();
+    upload.write("some".into()).await.unwrap();
+    let error = upload.finish(Content::File, None).await.unwrap_err();
+    assert_eq!(error.code(), "other_size", "{error}");
     assert_eq!(alone.files(), Vec::<PathBuf>::new());
     let upload = blobs.begin(None).await.unwrap();
     let (hash, size) = upload.finish(Content::File, None).await.unwrap();
     assert_eq!((hash, size), (BlobHash::of(b""), 0));
+    let mut upload = blobs.begin(Some(5)).await.unwrap();
+    let error = upload.write("more than five".into()).await.unwrap_err();
+    assert_eq!(error.code(), "other_size", "{error}");
+    drop(upload);
     alone.node.shutdown().await.unwrap();
 }
 

@@ -28,13 +28,15 @@ pub struct Upload {
     pieces: mpsc::Sender<Bytes>,
     writer: JoinHandle<Result<Ready, WriteError>>,
     reservation: Reservation,
+    /// The size of the blob, if the caller knew it at the start.
+    announced: Option<u64>,
     written: u64,
     /// Its place among the writers.
     _place: OwnedSemaphorePermit,
 }
 
 impl Upload {
-    /// Begins a blob. `size` is reserved at once if it is known; it is not enforced.
+    /// Begins a blob. `size`, if it is known, is reserved at once, and the blob must have it.
     pub(super) async fn begin(node: &Arc<Node>, size: Option<u64>) -> Result<Self, BlobError> {
         let place = Arc::clone(&node.running()?.blobs);
         let permit = Arc::clone(&place.writers).acquire_owned().await;
@@ -54,7 +56,7 @@ impl Upload {
             draft.finish()
         });
         let node = Arc::clone(node);
-        Ok(Self { node, pieces, writer, reservation, written: 0, _place: permit })
+        Ok(Self { node, pieces, writer, reservation, announced: size, written: 0, _place: permit })
     }
 
     /// Bytes written so far.
@@ -66,9 +68,13 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// There is no space, the disk failed, or the node is stopping.
+    /// There is no space, the disk failed, the node is stopping, or the blob becomes larger than
+    /// announced (`other_size`).
     pub async fn write(&mut self, piece: Bytes) -> Result<(), BlobError> {
         let after = self.written + piece.len() as u64;
+        if let Some(announced) = self.announced.filter(|announced| after > *announced) {
+            return Err(BlobError::OtherSize { announced, found: after });
+        }
         if after > self.reservation.bytes() {
             // The size was not known: reserve in steps.
             let bytes = (after - self.reservation.bytes()).max(limits::UPLOAD_STEP);
@@ -98,17 +104,21 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// As [`Self::write`], or the hash is another one, or the bytes are not what `content` says
-    /// (`bad_folder`), or name a blob that is not there (`blob_missing`).
+    /// As [`Self::write`], or the blob is smaller than announced (`other_size`), or the hash is
+    /// another one (`other_hash`), or the bytes are not what `content` says (`bad_folder`), or name a
+    /// blob that is not there (`blob_missing`).
     pub async fn finish(
         self,
         content: Content,
         expected: Option<BlobHash>,
     ) -> Result<(BlobHash, u64), BlobError> {
-        let Self { node, pieces, writer, mut reservation, .. } = self;
+        let Self { node, pieces, writer, mut reservation, announced, .. } = self;
         drop(pieces);
         let ready = writer.await.map_err(|_| InternalError::Stopped)??;
         let (hash, size) = (ready.hash(), ready.size());
+        if let Some(announced) = announced.filter(|announced| *announced != size) {
+            return Err(BlobError::OtherSize { announced, found: size });
+        }
         if let Some(expected) = expected.filter(|expected| *expected != hash) {
             return Err(BlobError::OtherHash { expected, found: hash });
         }

@@ -78,7 +78,8 @@ fn each_error_of_a_blob_has_a_status_and_its_code() {
     let no_list = meshwork_blob::folder::parts(b"").unwrap_err();
     let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = meshwork_blob::WriteError::Full { path: "/a".into(), source: full };
-    let cases: [(BlobError, u16, &str); 5] = [
+    let cases: [(BlobError, u16, &str); 6] = [
+        (BlobError::OtherSize { announced: 2, found: 1 }, 422, "other_size"),
         (BlobError::OtherHash { expected, found }, 422, "other_hash"),
         (BlobError::Format(no_list), 422, "bad_folder"),
         (full.into(), 507, "disk_full"),

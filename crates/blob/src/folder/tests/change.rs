@@ -97,7 +97,9 @@ fn another_reader_of_the_descriptor_does_not_move_it() {
 
 #[test]
 fn a_large_file_is_yielded_once_more_and_then_refused() {
-    for (changes, expected) in [(1, Ok(())), (2, Err("input_changed"))] {
+    let both = [true, false];
+    let cases = both.map(|stored| [(1, stored, Ok(())), (2, stored, Err("input_changed"))]);
+    for (changes, is_stored, expected) in cases.into_iter().flatten() {
         let top = tempfile::tempdir().unwrap();
         make(top.path(), Path::new("a/large"), &file(vec![1; LARGE]));
         let writer = File::options().write(true).open(top.path().join("a/large")).unwrap();
@@ -109,10 +111,16 @@ fn a_large_file_is_yielded_once_more_and_then_refused() {
                 PackStep::File(mut file) => {
                     let hash = store.add(read(&mut file));
                     yielded += 1;
-                    if yielded <= changes {
+                    let has_changed = yielded <= changes;
+                    if has_changed {
                         writer.write_all_at(&[yielded], 0).unwrap();
                     }
-                    if let Err(error) = pack.give(file, hash) {
+                    let given = if is_stored || !has_changed {
+                        pack.give(file, hash)
+                    } else {
+                        pack.give_changed(file)
+                    };
+                    if let Err(error) = given {
                         assert!(error.to_string().contains("a/large"), "{error}");
                         assert!(matches!(pack.step(), Err(PackError::GivenUp)));
                         break Err(error.code());
