@@ -141,13 +141,16 @@ struct Stream {
     patient: Arc<AtomicBool>,
     /// Whether the last write was partial.
     is_cut: bool,
+    /// What was read since the last write, up to [`limits::HEADER_BYTES`]: it says why hyper refuses.
+    request: Vec<u8>,
     /// A problem to write in place of an answer, and that answer's length in bytes.
     instead: Option<(Bytes, usize)>,
 }
 
 impl Stream {
     fn new(io: UnixStream, answering: Arc<AtomicBool>, patient: Arc<AtomicBool>) -> Self {
-        Self { io, stalled: None, answering, patient, is_cut: false, instead: None }
+        let (request, instead) = (Vec::new(), None);
+        Self { io, stalled: None, answering, patient, is_cut: false, request, instead }
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -178,8 +181,9 @@ impl AsyncWrite for Stream {
             && !this.answering.load(Ordering::Relaxed)
             && let Some(status) = automatic(bytes)
         {
-            this.instead = Some((refusal(status), bytes.len()));
+            this.instead = Some((refusal(status, &this.request), bytes.len()));
         }
+        this.request = Vec::new();
         while let Some((mut rest, replaced)) = this.instead.take() {
             if rest.is_empty() {
                 return Poll::Ready(Ok(replaced));
@@ -211,7 +215,11 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let room = limits::HEADER_BYTES.saturating_sub(self.request.len());
+        self.request.extend(buf.filled().iter().skip(before).take(room));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -226,9 +234,14 @@ fn automatic(bytes: &[u8]) -> Option<StatusCode> {
     (is_bare && status.is_client_error()).then_some(status)
 }
 
-/// The complete answer to a request that is not HTTP.
-fn refusal(status: StatusCode) -> Bytes {
+/// The complete answer to a request that hyper refuses.
+fn refusal(status: StatusCode, request: &[u8]) -> Bytes {
     let problem = match status {
+        _ if has_impossible_length(request) => {
+            let detail = "the Content-Length is larger than any body that this node accepts";
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)
+                .with_hint("announce the length that the body has")
+        }
         StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             let detail = format!(
                 "the request line and headers are too long (at most {} bytes)",
@@ -240,14 +253,29 @@ fn refusal(status: StatusCode) -> Bytes {
     };
     let (title, body) =
         (problem.title.clone(), serde_json::to_string(&problem).unwrap_or_default());
+    let status = problem.status;
     let head = format!(
-        "HTTP/1.1 {} {title}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+        "HTTP/1.1 {status} {title}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n",
-        status.as_u16(),
         body.len()
     );
     (head + &body).into()
 }
+
+/// Whether a request announces a body of more bytes than hyper can count.
+fn has_impossible_length(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    head.split("\r\n").filter_map(|line| line.split_once(':')).any(|(name, length)| {
+        let length = length.trim();
+        let is_number = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+        let countable = length.parse::<u64>().is_ok_and(|length| length <= MAX_LENGTH);
+        name.eq_ignore_ascii_case("content-length") && is_number && !countable
+    })
+}
+
+/// hyper uses the two lengths above for bodies of other kinds.
+const MAX_LENGTH: u64 = u64::MAX - 2;
 
 /// hyper's own answers have a status line and three short headers.
 const MAX_AUTOMATIC: usize = 256;

@@ -191,3 +191,18 @@ async fn result_that_looks_like_a_refusal_is_not_changed() {
     }
     server.end().await;
 }
+
+#[tokio::test]
+async fn impossible_length_of_a_body_is_named() {
+    let server = Fixture::idle();
+    for length in ["18446744073709551615", "18446744073709551614", "99999999999999999999999"] {
+        for path in ["/v1/blobs", "/v1/tasks"] {
+            let request =
+                format!("POST {path} HTTP/1.1\r\nHost: x\r\ncontent-length: {length}\r\n\r\n");
+            let answer = answer(&server, &request).await;
+            assert!(answer.starts_with("HTTP/1.1 413 Payload Too Large"), "{length}: {answer}");
+            assert!(answer.contains(r#""code":"too_large""#), "{length}: {answer}");
+            assert!(answer.contains("Content-Length"), "{length}: {answer}");
+        }
+    }
+}
