@@ -41,7 +41,7 @@ pub use error::{
 };
 pub use pack::{Pack, PackStep};
 pub use part::{FileRef, files};
-pub use plan::{Plan, single};
+pub use plan::{Plan, open_regular, single};
 pub use remove::remove_dir;
 pub use root::{PartRef, Root, parts};
 pub use steady::SteadyFile;

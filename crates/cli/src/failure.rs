@@ -3,6 +3,7 @@
 use std::io;
 
 use meshwork_api::{BindError, ClientError, ErrorCode, TransferError};
+use meshwork_blob::folder::PlanError;
 use meshwork_node::{BuildError, HomeError, InternalError, JournalError, NetworkError};
 
 use crate::{exit, output::format};
@@ -142,6 +143,10 @@ impl Failure {
                 failure.because(source)
             }
             TransferError::Thread(source) => failure.because(source),
+            TransferError::Plan(PlanError::NotFile { path, .. }) => {
+                let path = format::shell(&path.to_string_lossy());
+                failure.with_hint(format!("read it into a file: cat {path} > FILE"))
+            }
             // Their texts say what to do.
             TransferError::Request(_)
             | TransferError::Plan(_)

@@ -218,6 +218,14 @@ pub enum PlanError {
         /// What it is.
         kind: FileKind,
     },
+    /// Not a file: it may have no end, and reading it may take bytes from others.
+    #[error("{} is {kind}, not a file", Shown(path))]
+    NotFile {
+        /// Its path.
+        path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+    },
     /// A link that may lead out of the folder.
     #[error("the link {} cannot be sent: {fault}", Shown(path))]
     Link {
@@ -250,6 +258,7 @@ impl PlanError {
         match self {
             Self::Unreadable { source, .. } => is_passing(source),
             Self::Unsupported { .. }
+            | Self::NotFile { .. }
             | Self::Link { .. }
             | Self::Path { .. }
             | Self::TooLarge { .. } => false,
@@ -260,7 +269,7 @@ impl PlanError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => UNREADABLE,
-            Self::Unsupported { .. } => "unsupported_file",
+            Self::Unsupported { .. } | Self::NotFile { .. } => "unsupported_file",
             Self::Link { .. } => "unsupported_link",
             Self::Path { .. } => "unsupported_name",
             Self::TooLarge { .. } => TOO_LARGE,

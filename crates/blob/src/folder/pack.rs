@@ -240,6 +240,7 @@ impl Pack {
             PlanError::Unreadable { path, source } => PackError::Unreadable { path, source },
             // It was a file when it was planned.
             PlanError::Unsupported { .. }
+            | PlanError::NotFile { .. }
             | PlanError::Link { .. }
             | PlanError::Path { .. }
             | PlanError::TooLarge { .. } => self.changed(path),

@@ -15,8 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RawMode, fstat, openat, readlinkat, statat,
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, Stat, fstat, openat, readlinkat, statat},
+    io::Errno,
 };
 
 use super::{
@@ -117,23 +118,42 @@ impl Plan {
     }
 }
 
-/// Opens a single file, following links.
+/// Opens a single file to read it to its end, following links.
+///
+/// # Errors
+/// As of [`open_regular`].
+pub fn single(path: &Path) -> Result<SteadyFile, PlanError> {
+    let unreadable = |source| PlanError::Unreadable { path: path.to_owned(), source };
+    SteadyFile::new(open_regular(path)?, path.to_owned()).map_err(unreadable)
+}
+
+/// Opens a file, following links, and never waits for the other end of a pipe.
 ///
 /// # Errors
 /// It is no regular file, or cannot be read.
-pub fn single(path: &Path) -> Result<SteadyFile, PlanError> {
-    let unreadable = |source| PlanError::Unreadable { path: path.to_owned(), source };
+pub fn open_regular(path: &Path) -> Result<File, PlanError> {
+    let unreadable = |error: Errno| {
+        let source = error.into();
+        PlanError::Unreadable { path: path.to_owned(), source }
+    };
+    let require_regular = |stat: Stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let other = || PlanError::NotFile { path: path.to_owned(), kind: file_kind(kind) };
+        (kind == FileType::RegularFile).then_some(()).ok_or_else(other)
+    };
     // Asked before it is opened: to open a device can change its state.
-    let stat = rustix::fs::stat(path).map_err(|error| unreadable(error.into()))?;
-    require_file(FileType::from_raw_mode(stat.st_mode), path)?;
+    require_regular(rustix::fs::stat(path).map_err(unreadable)?)?;
     let opened = rustix::fs::open(path, file_flags() - OFlags::NOFOLLOW, Mode::empty());
-    single_open(opened.map_err(|error| unreadable(error.into()))?, path)
+    let file = opened.map_err(unreadable)?;
+    // The path may name something else since it was asked.
+    require_regular(fstat(&file).map_err(unreadable)?)?;
+    Ok(file.into())
 }
 
 /// A file that somebody else opened. `path` is for people.
 ///
 /// # Errors
-/// As of [`single`].
+/// It is no regular file, or cannot be asked for its size.
 pub(super) fn single_open(file: OwnedFd, path: &Path) -> Result<SteadyFile, PlanError> {
     let unreadable = |source| PlanError::Unreadable { path: path.to_owned(), source };
     let stat = fstat(&file).map_err(|error| unreadable(error.into()))?;

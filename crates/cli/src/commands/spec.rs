@@ -10,6 +10,7 @@ use std::{
 };
 
 use meshwork_api::{Client, ErrorCode, Payload, TaskSpec, TransferError};
+use meshwork_blob::folder::PlanError;
 use meshwork_core::{
     HandlerName, PeerId, Requirements, RetryPolicy, TaskLimits, limits::INLINE_BYTES,
 };
@@ -205,12 +206,15 @@ pub(super) fn path(word: &OsStr) -> Option<&Path> {
 fn of_path(path: &Path) -> Result<Input, Failure> {
     let shown = path.to_string_lossy();
     let facts = path.metadata().map_err(|error| unreadable(&shown, &error))?;
-    if !facts.is_file() && !facts.is_dir() {
-        let file = File::open(path).map_err(|error| unreadable(&shown, &error))?;
-        return stream(&shown, file);
-    }
-    let failed = |error: TransferError| Failure::of(error.into());
-    if facts.is_file()
+    let failed = |error: TransferError| {
+        let is_stream = matches!(error, TransferError::Plan(PlanError::NotFile { .. }));
+        let failure = Failure::of(error.into());
+        if !is_stream {
+            return failure;
+        }
+        failure.with_hint(format!("cat {} | meshwork run HANDLER -", format::shell(&shown)))
+    };
+    if !facts.is_dir()
         && let Some(bytes) = files::read_small(path).map_err(failed)?
     {
         return Ok(Input::inline(bytes));

@@ -25,8 +25,16 @@ fn pipes_sockets_and_devices_are_refused_by_path() {
         let path = top.path().join("sub").join(name);
         fs::create_dir(top.path().join("sub")).unwrap();
         made(&path);
-        let alone = single(&path).unwrap_err();
-        assert_eq!(alone.code(), "unsupported_file");
+        for link in [false, true] {
+            let named = if link { top.path().join("link") } else { path.clone() };
+            if link {
+                symlink(&path, &named).unwrap();
+            }
+            let alone = single(&named).unwrap_err();
+            assert_eq!(alone.code(), "unsupported_file");
+            assert!(matches!(alone, PlanError::NotFile { path, .. } if path == named));
+            fs::remove_file(top.path().join("link")).ok();
+        }
         let error = Plan::of(top.path()).unwrap_err();
         let PlanError::Unsupported { path: named, kind } = error else { panic!("{error}") };
         assert_eq!(named, path);

@@ -79,11 +79,30 @@ fn what_does_not_fit_into_a_task_is_not_read_to_its_end() {
     let large = input(&["-".into()], endless).unwrap().large;
     let Some(Source::Stream { start, rest: Some(_) }) = large else { panic!("{large:?}") };
     assert_eq!(start.len(), INLINE_BYTES + 1);
-    // A device is a stream as well.
-    let large = read(&["@/dev/zero"], b"").unwrap().large;
-    assert!(matches!(large, Some(Source::Stream { .. })), "{large:?}");
     let words = "x".repeat(INLINE_BYTES);
     assert!(read(&[&words, "x"], b"").unwrap().large.is_some());
+}
+
+#[test]
+fn pipes_and_devices_are_refused_before_they_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, rustix::fs::Mode::RWXU, 0).unwrap();
+    let pipe = pipe.display();
+    for (path, named) in [(pipe.to_string(), "pipe"), ("/dev/zero".to_owned(), "device")] {
+        let failure = read(&[&format!("@{path}")], b"").unwrap_err();
+        assert_eq!((failure.exit, &failure.code), (2, &ErrorCode::UnsupportedFile));
+        assert!(failure.message.contains(named), "{failure}");
+        let hint = format!("cat {path} | meshwork run HANDLER -");
+        assert_eq!(failure.hint.as_ref(), Some(&hint));
+        let added = Failure::of(Source::open(Path::new(&path)).unwrap_err().into());
+        assert_eq!(added.code, ErrorCode::UnsupportedFile);
+        assert_eq!(
+            added.hint.as_deref(),
+            Some(&*format!("read it into a file: cat {path} > FILE"))
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    fs::{self, File},
     io,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -15,6 +14,7 @@ use futures::{StreamExt as _, stream};
 use globset::GlobBuilder;
 use indicatif::ProgressBar;
 use meshwork_api::{Client, ErrorCode, MemberSpec, Payload, TransferError};
+use meshwork_blob::folder::{self, PlanError};
 use meshwork_core::limits::{GROUP_MEMBERS, INLINE_BYTES};
 use tokio::sync::mpsc;
 use walkdir::WalkDir;
@@ -73,13 +73,12 @@ impl Files {
     fn add_named(&mut self, path: &Path) -> Result<(), Failure> {
         let facts = path.metadata().map_err(|error| unreadable(path, &error))?;
         if !facts.is_dir() {
-            return self.add(path, &facts);
+            return self.add(path);
         }
         for entry in WalkDir::new(path).sort_by_file_name() {
             let entry = entry.map_err(|error| unreadable_entry(path, error))?;
             if entry.file_type().is_file() {
-                let facts = entry.metadata().map_err(|error| unreadable(path, &error.into()))?;
-                self.add(entry.path(), &facts)?;
+                self.add(entry.path())?;
             } else if !entry.file_type().is_dir() {
                 self.skipped += 1;
             }
@@ -87,19 +86,16 @@ impl Files {
         Ok(())
     }
 
-    fn add(&mut self, path: &Path, facts: &fs::Metadata) -> Result<(), Failure> {
-        if !facts.is_file() {
-            let why = format!("--each-file: {} is not a file", path.display());
-            return Err(Failure::usage(why).with_hint("leave it out"));
-        }
-        File::open(path).map_err(|error| unreadable(path, &error))?;
+    fn add(&mut self, path: &Path) -> Result<(), Failure> {
+        let file = folder::open_regular(path).map_err(|error| refused(path, error))?;
+        let bytes = file.metadata().map_err(|error| unreadable(path, &error))?.len();
         if u32::try_from(self.paths.len()).is_ok_and(|count| count >= GROUP_MEMBERS) {
             let most = format::count(GROUP_MEMBERS.into());
             return Err(Failure::usage(format!("a group has at most {most} tasks")));
         }
         self.paths.push(path.to_owned());
-        self.bytes = self.bytes.saturating_add(facts.len());
-        self.largest = self.largest.max(facts.len());
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.largest = self.largest.max(bytes);
         Ok(())
     }
 
@@ -269,6 +265,15 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
 fn unreadable_entry(folder: &Path, error: walkdir::Error) -> Failure {
     let path = error.path().unwrap_or(folder).to_owned();
     unreadable(&path, &error.into())
+}
+
+fn refused(path: &Path, error: PlanError) -> Failure {
+    let PlanError::Unreadable { source, .. } = error else {
+        let shown = format::shell(&path.to_string_lossy());
+        let hint = format!("leave it out, or run it alone: cat {shown} | meshwork run HANDLER -");
+        return Failure::of(TransferError::from(error).into()).with_hint(hint);
+    };
+    unreadable(path, &source)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

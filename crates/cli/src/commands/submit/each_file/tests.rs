@@ -1,5 +1,6 @@
 use std::{
     ffi::OsStr,
+    fs,
     os::unix::{ffi::OsStrExt as _, fs::symlink},
 };
 
@@ -67,4 +68,15 @@ fn what_is_no_file_is_refused_or_counted() {
     }
     let failure = Files::find(&["/dev/null".into()]).unwrap_err();
     assert!(failure.message.contains("not a file"), "{failure}");
+}
+
+#[test]
+fn pipe_is_refused_and_not_opened() {
+    let dir = folder(&[b"a"]);
+    let pipe = dir.path().join("pipe");
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, rustix::fs::Mode::RWXU, 0).unwrap();
+    let failure = Files::find(&[pipe.into()]).unwrap_err();
+    assert_eq!((failure.exit, failure.code), (2, ErrorCode::UnsupportedFile));
+    assert!(failure.hint.unwrap().contains("| meshwork run HANDLER -"));
 }
