@@ -179,6 +179,7 @@ impl From<BlobError> for Problem {
             BlobError::Format(_) | BlobError::OtherHash { .. } | BlobError::OtherSize { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
+            BlobError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             BlobError::Write(_) if code == ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
             BlobError::Read(_) if code == ErrorCode::BlobMissing => StatusCode::NOT_FOUND,
             // Routes open no paths.
@@ -190,7 +191,13 @@ impl From<BlobError> for Problem {
             | BlobError::Read(_)
             | _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let problem = Self::new(status, code, detail);
+        let mut problem = Self::new(status, code, detail);
+        if problem.code == ErrorCode::DiskFull {
+            problem = problem.with_hint(
+                "remove blobs that are not needed: meshwork blob gc; or make space on the disk of the \
+                 node's home; to refuse earlier, give blobs less of the disk: meshwork up --disk SIZE",
+            );
+        }
         if retries { problem.retry_after(RETRY) } else { problem }
     }
 }

@@ -11,7 +11,7 @@ use meshwork_core::BlobHash;
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The disk has no space left.
-    #[error("no space on the disk for {}", path.display())]
+    #[error("no space left on the disk of the store")]
     Full {
         /// The file that was being written.
         path: PathBuf,

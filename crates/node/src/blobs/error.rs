@@ -54,6 +54,22 @@ pub enum BlobError {
         /// The bytes that arrived.
         found: u64,
     },
+    /// The disk of the store is full, although the budget for blobs has room.
+    #[error(
+        "no space on the node's disk: {need} bytes needed, {free} bytes free on the disk, and blobs may \
+         take {budget} bytes"
+    )]
+    DiskFull {
+        /// Size of the file or folder in bytes; of a stream, what has arrived of it.
+        need: u64,
+        /// Bytes that are free on the disk after the failure.
+        free: u64,
+        /// The budget for blobs in bytes.
+        budget: u64,
+        /// The failure.
+        #[source]
+        source: io::Error,
+    },
     /// The disk of the store cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -77,6 +93,7 @@ impl BlobError {
             Self::Format(error) => error.code(),
             Self::OtherHash { .. } => "other_hash",
             Self::OtherSize { .. } => "other_size",
+            Self::DiskFull { .. } => "disk_full",
             Self::Write(error) if error.is_full() => "disk_full",
             Self::Read(error) if error.is_lost() => "blob_missing",
             Self::Write(_) | Self::Read(_) => "internal",
@@ -88,6 +105,7 @@ impl BlobError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused(reason) => reason.is_retryable(),
+            Self::DiskFull { .. } => true,
             Self::Write(error) => error.is_retryable(),
             Self::Read(error) => error.is_retryable(),
             Self::Node(error) => error.is_retryable(),

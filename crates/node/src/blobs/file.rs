@@ -14,7 +14,7 @@ use meshwork_core::{
 use super::{
     error::BlobError,
     place::Reservation,
-    upload::{blocking, keep, request},
+    upload::{blocking, keep, request, with_space},
 };
 use crate::{driver::call::Call, error::InternalError, node::Node};
 
@@ -30,10 +30,11 @@ pub(super) async fn add(node: &Arc<Node>, path: &Path) -> Result<BlobRef, BlobEr
     request(node, BlobRequest::Reserve { bytes }).await?;
     reservation.add(bytes);
     let store = place.store().clone();
-    let ready = blocking(move || read_steady(file, &store)).await??;
+    let ready = blocking(move || read_steady(file, &store)).await?;
+    let ready = with_space(node, bytes, ready).await?;
     let blob = BlobRef::file(ready.hash(), ready.size(), executable);
-    keep(node, &place, vec![ready], reservation.take(bytes)).await?;
-    Ok(blob)
+    let kept = keep(node, &place, vec![ready], reservation.take(bytes)).await;
+    with_space(node, bytes, kept.map(|()| blob)).await
 }
 
 /// Reads a file that does not change meanwhile; if it does, tries once more.

@@ -14,7 +14,7 @@ use super::{
     error::BlobError,
     file::read_once,
     place::{Place, Reservation},
-    upload::{blocking, keep, request},
+    upload::{blocking, keep, request, with_space},
 };
 use crate::{error::InternalError, limits, node::Node};
 
@@ -37,9 +37,11 @@ pub(super) async fn add(node: &Arc<Node>, path: &Path) -> Result<BlobRef, BlobEr
             let batch = Batch::fill(&mut pack, &store)?;
             Ok::<_, BlobError>((pack, batch))
         });
-        let (rest, Batch { blobs, bytes, folder }) = packed.await??;
+        let (rest, batch) = with_space(node, bytes, packed.await?).await?;
         pack = rest;
-        keep(node, &place, blobs, reservation.take(bytes)).await?;
+        let Batch { blobs, bytes: written, folder } = batch;
+        let kept = keep(node, &place, blobs, reservation.take(written)).await;
+        with_space(node, bytes, kept).await?;
         if let Some(folder) = folder {
             return Ok(folder);
         }

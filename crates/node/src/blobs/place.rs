@@ -132,10 +132,13 @@ pub(crate) fn folder(home: &Path) -> PathBuf {
 /// Bytes that blobs may take if nothing is configured: half of the space that is free or taken by
 /// blobs on the disk of `dir`.
 pub(crate) fn default_budget(dir: &Path, used: u64) -> u64 {
-    // The folder may not exist yet.
+    (free_bytes(dir) + used) / 2
+}
+
+/// Bytes that are free on the disk of `dir`, which may not exist yet; 0 if the disk does not tell.
+pub(super) fn free_bytes(dir: &Path) -> u64 {
     let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
-    let free = rustix::fs::statvfs(existing).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
-    (free + used) / 2
+    rustix::fs::statvfs(existing).map_or(0, |disk| disk.f_bavail * disk.f_frsize)
 }
 
 /// A published blob, as the engine learns of it.

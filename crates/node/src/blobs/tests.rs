@@ -382,3 +382,19 @@ async fn node_without_a_home_leaves_no_files() {
     };
     tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_disk_is_reported_with_sizes_and_without_a_path() {
+    let alone = Alone::new(7 * MIB).await;
+    let source = std::io::ErrorKind::StorageFull.into();
+    let full = meshwork_blob::WriteError::Full { path: alone.home.join("blobs/new/1"), source };
+    let node = alone.node.blobs().node;
+    let error = upload::with_space::<()>(&node, 3 * MIB, Err(full.into())).await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("disk_full", true));
+    let text = error.to_string();
+    assert!(text.contains("3145728 bytes needed"), "{text}");
+    assert!(text.contains("take 7340032 bytes"), "{text}");
+    assert!(!text.contains("new/1"), "{text}");
+    assert!(matches!(error, BlobError::DiskFull { .. }), "{error:?}");
+    alone.node.shutdown().await.unwrap();
+}

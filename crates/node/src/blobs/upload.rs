@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     error::BlobError,
-    place::{Place, Reservation, new_blob},
+    place::{Place, Reservation, free_bytes, new_blob},
 };
 use crate::{driver::call::Call, error::InternalError, limits, node::Node};
 
@@ -82,7 +82,8 @@ impl Upload {
             self.reservation.add(bytes);
         }
         if self.pieces.send(piece).await.is_err() {
-            return Err(self.failure().await);
+            let failed = Err(self.failure().await);
+            return with_space(&self.node, self.announced.unwrap_or(after), failed).await;
         }
         self.written = after;
         Ok(())
@@ -108,6 +109,16 @@ impl Upload {
     /// another one (`other_hash`), or the bytes are not what `content` says (`bad_folder`), or name a
     /// blob that is not there (`blob_missing`).
     pub async fn finish(
+        self,
+        content: Content,
+        expected: Option<BlobHash>,
+    ) -> Result<(BlobHash, u64), BlobError> {
+        let (node, need) = (Arc::clone(&self.node), self.announced.unwrap_or(self.written));
+        let stored = self.store(content, expected).await;
+        with_space(&node, need, stored).await
+    }
+
+    async fn store(
         self,
         content: Content,
         expected: Option<BlobHash>,
@@ -153,6 +164,22 @@ pub(super) async fn keep(
     let published = published.inspect_err(|_| place.unreserve(reserved))?;
     let blobs = published.into_iter().map(new_blob).collect();
     request(node, BlobRequest::Store { blobs, reserved }).await.map(drop)
+}
+
+/// Adds to the failure of a full disk how many bytes were needed, and how many there are.
+pub(super) async fn with_space<T>(
+    node: &Arc<Node>,
+    need: u64,
+    result: Result<T, BlobError>,
+) -> Result<T, BlobError> {
+    let source = match result {
+        Err(BlobError::Write(WriteError::Full { source, .. })) => source,
+        other => return other,
+    };
+    let store = node.running()?.blobs.store().clone();
+    let free = blocking(move || free_bytes(store.dir())).await?;
+    let budget = node.driver.snapshot().blobs.budget;
+    Err(BlobError::DiskFull { need, free, budget, source })
 }
 
 /// Sends a request about blobs to the engine.

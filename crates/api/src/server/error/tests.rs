@@ -78,7 +78,10 @@ fn each_error_of_a_blob_has_a_status_and_its_code() {
     let no_list = meshwork_blob::folder::parts(b"").unwrap_err();
     let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = meshwork_blob::WriteError::Full { path: "/a".into(), source: full };
-    let cases: [(BlobError, u16, &str); 6] = [
+    let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let disk_full = BlobError::DiskFull { need: 3, free: 2, budget: 9, source };
+    let cases: [(BlobError, u16, &str); 7] = [
+        (disk_full, 507, "disk_full"),
         (BlobError::OtherSize { announced: 2, found: 1 }, 422, "other_size"),
         (BlobError::OtherHash { expected, found }, 422, "other_hash"),
         (BlobError::Format(no_list), 422, "bad_folder"),
@@ -93,6 +96,8 @@ fn each_error_of_a_blob_has_a_status_and_its_code() {
         assert!(ErrorCode::WORDS.contains(&code), "{code}");
         assert_eq!(problem.is_retryable(), retryable, "{code}");
         assert_eq!(problem.detail, message);
+        let is_full = code == "disk_full";
+        assert!(!is_full || problem.hint.is_some_and(|hint| hint.contains("meshwork blob gc")));
     }
 }
 
