@@ -1,10 +1,16 @@
 //! Requests about the blobs of a node, except for their bytes.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use meshwork_core::{BlobForm, BlobHash, BlobRef};
 
-use super::{Client, ClientError, TransferError, connection::Call, transfer::explain_older};
-use crate::types::{BlobView, FreedAnswer, List, PinRequest};
+use super::{
+    Client, ClientError, TransferError,
+    connection::Call,
+    transfer::{BusyNotice, explain_older},
+};
+use crate::types::{BlobView, FreedAnswer, List, PinRequest, Problem};
 
 /// The files and folders in the store of a node, as blobs: known by the hashes of their bytes.
 /// Cheap to clone.
@@ -14,16 +20,25 @@ use crate::types::{BlobView, FreedAnswer, List, PinRequest};
 #[derive(Clone, Debug)]
 pub struct Blobs {
     pub(super) client: Client,
+    pub(super) busy: Option<BusyNotice>,
 }
 
 impl Client {
     /// The node's files and folders.
     pub fn blobs(&self) -> Blobs {
-        Blobs { client: self.clone() }
+        Blobs { client: self.clone(), busy: None }
     }
 }
 
 impl Blobs {
+    /// Calls `notice` with the node's answer each time that a transfer waits because the node is
+    /// busy with other transfers. Without it the wait is silent.
+    #[must_use]
+    pub fn on_busy(mut self, notice: impl Fn(&Problem) + Send + Sync + 'static) -> Self {
+        self.busy = Some(BusyNotice(Arc::new(notice)));
+        self
+    }
+
     /// Lists the blobs whose hashes start with these hex digits, in the order of their hashes.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl Blobs {
     ) -> Result<(), TransferError> {
         let writer = Writer::start(target);
         let mut fetching = Fetching { blobs: self, hash, size, offset: 0, writer, progress };
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(self.busy.as_ref());
         while fetching.offset < size {
             let before = fetching.offset;
             let part = fetching.go_on().await;
@@ -107,7 +107,7 @@ impl Blobs {
 
     /// The bytes of a blob that is known to be small.
     pub(super) async fn blob_bytes(&self, hash: BlobHash) -> Result<Bytes, ClientError> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(self.busy.as_ref());
         loop {
             let call = Call::get(format!("/v1/blobs/{hash}")).within(limits::BLOB_TIMEOUT);
             match self.client.bytes(&call).await {

@@ -1,6 +1,6 @@
 //! Errors of files and folders on their way, and when to try again.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use meshwork_blob::folder::{PackError, PlanError, UnpackError};
 use tokio::time::Instant;
@@ -82,9 +82,22 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(TransferError::Thread)
 }
 
+/// The caller's function for waits while the node is busy.
+#[derive(Clone)]
+pub(super) struct BusyNotice(pub(super) Arc<Notice>);
+
+type Notice = dyn Fn(&Problem) + Send + Sync;
+
+impl fmt::Debug for BusyNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BusyNotice")
+    }
+}
+
 /// Decides how often a request of a transfer is repeated.
 #[derive(Debug)]
 pub(super) struct Tries {
+    busy: Option<BusyNotice>,
     /// Failures since the last progress.
     failed: u32,
     /// A busy node is asked until then.
@@ -92,13 +105,13 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    pub(super) fn new() -> Self {
-        Self { failed: 0, until: Instant::now() + limits::BLOB_TIMEOUT }
+    pub(super) fn new(busy: Option<&BusyNotice>) -> Self {
+        Self { busy: busy.cloned(), failed: 0, until: Instant::now() + limits::BLOB_TIMEOUT }
     }
 
     /// Bytes have arrived: the next failure is the first.
     pub(super) fn progress(&mut self) {
-        *self = Self::new();
+        *self = Self::new(self.busy.as_ref());
     }
 
     /// Waits before the next try.
@@ -111,6 +124,9 @@ impl Tries {
             ClientError::Api(problem) if problem.code == ErrorCode::Busy => {
                 if Instant::now() >= self.until {
                     return Err(error);
+                }
+                if let Some(BusyNotice(notice)) = &self.busy {
+                    notice(problem);
                 }
                 asked_pause(problem)
             }

@@ -165,7 +165,7 @@ impl Blobs {
 
     /// Repeats a request that may be repeated.
     async fn persist<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T, ClientError> {
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(self.busy.as_ref());
         loop {
             match self.client.json(call).await {
                 Ok(answer) => return Ok(answer),
@@ -213,7 +213,7 @@ impl Sending<'_> {
             State::Upload { id, offset } => (id, offset),
         };
         let (start, end) = (*offset, *offset + piece.len() as u64);
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(self.blobs.busy.as_ref());
         loop {
             let sent = usize::try_from(*offset - start).unwrap_or(usize::MAX).min(piece.len());
             let call = Call::new(Method::PATCH, format!("/v1/uploads/{id}?offset={offset}"))

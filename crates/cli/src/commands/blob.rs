@@ -50,9 +50,10 @@ async fn add(paths: Vec<PathBuf>, client: &Client, out: &Output) -> anyhow::Resu
         sources.push((path, source));
     }
     let bar = byte_bar(out, sources.iter().map(|(_, source)| source.bytes()).sum());
+    let blobs = files::blobs(client, out, &bar);
     let mut added = Vec::with_capacity(sources.len());
     for (path, source) in sources {
-        let blob = source.send(client, &bar).await?;
+        let blob = source.send(&blobs, &bar).await?;
         let path = path.to_string_lossy().into_owned();
         if !out.json {
             bar.suspend(|| out.line(shown(&path, &blob, out)))?;
@@ -92,7 +93,8 @@ async fn get(
         return files::print(&blob, client, out).await;
     };
     let bar = byte_bar(out, blob.size);
-    let saved = client.blobs().save(&blob, path, |bytes| bar.inc(bytes)).await;
+    let blobs = files::blobs(client, out, &bar);
+    let saved = blobs.save(&blob, path, |bytes| bar.inc(bytes)).await;
     bar.finish_and_clear();
     saved?;
     if out.json {

@@ -5,17 +5,18 @@ use std::{
     io::{self, Read as _},
     os::fd::AsFd,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use indicatif::ProgressBar;
-use meshwork_api::{Client, TransferError};
+use meshwork_api::{Blobs, Client, TransferError};
 use meshwork_blob::folder::{self, Plan};
 use meshwork_core::{BlobRef, limits::INLINE_BYTES};
 use tokio::io::AsyncReadExt;
 
 use crate::{
     failure::Failure,
-    output::{Output, Unwritable, byte_bar},
+    output::{Output, Unwritable, byte_bar, format},
 };
 
 /// What becomes a blob. It was checked, and nothing of it was sent.
@@ -59,10 +60,10 @@ impl Source {
     /// The node has no space, or the source changed or cannot be read.
     pub(super) async fn send(
         self,
-        client: &Client,
+        blobs: &Blobs,
         bar: &ProgressBar,
     ) -> Result<BlobRef, TransferError> {
-        let (blobs, progress) = (client.blobs(), |bytes| bar.inc(bytes));
+        let progress = |bytes| bar.inc(bytes);
         match self {
             Self::File { path, .. } => blobs.add_file(&path, progress).await,
             Self::Folder(plan) => blobs.add_planned(*plan, progress).await,
@@ -88,7 +89,7 @@ impl Source {
         out: &Output,
     ) -> Result<BlobRef, TransferError> {
         let bar = byte_bar(out, self.bytes());
-        let sent = self.send(client, &bar).await;
+        let sent = self.send(&blobs(client, out, &bar), &bar).await;
         bar.finish_and_clear();
         sent
     }
@@ -123,6 +124,17 @@ pub(super) fn read_small(path: &Path) -> Result<Option<Vec<u8>>, TransferError> 
     }
 }
 
+/// The node's blobs. A transfer that waits because the node is busy says so, once.
+pub(super) fn blobs(client: &Client, out: &Output, bar: &ProgressBar) -> Blobs {
+    let (out, bar, is_said) = (out.clone(), bar.clone(), AtomicBool::new(false));
+    client.blobs().on_busy(move |problem| {
+        if !is_said.swap(true, Ordering::Relaxed) {
+            let why = format::printable(&problem.detail);
+            bar.suspend(|| out.say(format!("the node is busy, waiting for a place: {why}")));
+        }
+    })
+}
+
 /// Another descriptor of standard input, without the buffer of the library.
 pub(super) fn stdin() -> Result<File, Failure> {
     descriptor(&io::stdin())
@@ -141,7 +153,7 @@ fn descriptor(stream: &impl AsFd) -> io::Result<File> {
 pub(super) async fn print(blob: &BlobRef, client: &Client, out: &Output) -> anyhow::Result<()> {
     let stdout = descriptor(&io::stdout()).map_err(Unwritable)?;
     let bar = byte_bar(out, if out.stdout_tty { 0 } else { blob.size });
-    let copied = client.blobs().copy(blob, stdout, |bytes| bar.inc(bytes)).await;
+    let copied = blobs(client, out, &bar).copy(blob, stdout, |bytes| bar.inc(bytes)).await;
     bar.finish_and_clear();
     copied.map_err(|error| match error {
         TransferError::File { source, .. } => Unwritable(source).into(),

@@ -3,8 +3,8 @@
 use std::{
     ffi::OsStr,
     fs,
-    io::Read as _,
-    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixStream},
     process::Stdio,
 };
 
@@ -287,4 +287,49 @@ fn what_is_refused_is_refused_before_a_byte_is_sent() {
     let name = node.ask(&["status", "--json"]).json()["node"]["name"].as_str().unwrap().to_owned();
     let here = shell(&node, dir.path(), &format!("$M run text/hash @large --on {name}"));
     assert_eq!(here.code, 0, "{here:?}");
+}
+
+/// Sends a request to the node, and returns its whole answer.
+fn request(node: &Node, line: &str, body: &str) -> String {
+    let mut stream = UnixStream::connect(node.home.path().join("api.sock")).unwrap();
+    let length = body.len();
+    let head =
+        format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}");
+    stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_wait_for_a_place_among_uploads_is_said_once() {
+    let node = Node::up(&[]);
+    let dir = tempfile::tempdir().unwrap();
+    let large = dir.path().join("large");
+    fs::write(&large, vec![1; 200_000]).unwrap();
+    let uploads: Vec<String> = (0..meshwork_api::limits::UPLOADS)
+        .map(|_| {
+            let answer = request(&node, "POST /v1/uploads", "{}");
+            let (_, id) = answer.split_once(r#""id":""#).unwrap();
+            id.split('"').next().unwrap().to_owned()
+        })
+        .collect();
+    let mut add = meshwork(node.home.path())
+        .args(["blob", "add"])
+        .arg(&large)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(add.stderr.take().unwrap()).lines();
+    let waits = said.next().unwrap().unwrap();
+    assert!(waits.contains("the node is busy, waiting for a place: "), "{waits}");
+    // Long enough for several tries.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    for id in uploads {
+        request(&node, &format!("DELETE /v1/uploads/{id}"), "");
+    }
+    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    assert_eq!(rest, Vec::<String>::new());
+    assert!(add.wait().unwrap().success());
 }

@@ -13,7 +13,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use globset::GlobBuilder;
 use indicatif::ProgressBar;
-use meshwork_api::{Client, ErrorCode, MemberSpec, Payload, TransferError};
+use meshwork_api::{Blobs, Client, ErrorCode, MemberSpec, Payload, TransferError};
 use meshwork_blob::folder::{self, PlanError};
 use meshwork_core::limits::{GROUP_MEMBERS, INLINE_BYTES};
 use tokio::sync::mpsc;
@@ -157,7 +157,8 @@ impl Files {
         // Ends when the receiver is dropped.
         drop(tokio::spawn(async move {
             let bar = byte_bar(&out, self.bytes);
-            let sent = self.paths.into_iter().map(|path| member(path, &client, &bar, &out));
+            let blobs = files::blobs(&client, &out, &bar);
+            let sent = self.paths.into_iter().map(|path| member(path, &blobs, &bar, &out));
             let mut sent = stream::iter(sent).buffered(limits::TRANSFERS);
             while let Some(member) = sent.next().await {
                 let failed = member.is_err();
@@ -173,7 +174,7 @@ impl Files {
 
 async fn member(
     path: PathBuf,
-    client: &Client,
+    blobs: &Blobs,
     bar: &ProgressBar,
     out: &Output,
 ) -> Result<MemberSpec, Failure> {
@@ -185,7 +186,7 @@ async fn member(
             bar.inc(bytes.len() as u64);
             Payload::of(bytes)
         }
-        None => Payload::Blob(send_when_free(&path, client, bar, out).await?),
+        None => Payload::Blob(send_when_free(&path, blobs, bar, out).await?),
     };
     Ok(MemberSpec { input: Some(input), ..MemberSpec::default() })
 }
@@ -193,13 +194,13 @@ async fn member(
 /// Sends a file; waits and retries while the node has no space.
 async fn send_when_free(
     path: &Path,
-    client: &Client,
+    blobs: &Blobs,
     bar: &ProgressBar,
     out: &Output,
 ) -> Result<meshwork_core::BlobRef, Failure> {
     let mut warned = false;
     loop {
-        let error = match client.blobs().add_file(path, |bytes| bar.inc(bytes)).await {
+        let error = match blobs.add_file(path, |bytes| bar.inc(bytes)).await {
             Ok(blob) => return Ok(blob),
             Err(error) => error,
         };
