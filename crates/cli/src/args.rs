@@ -81,8 +81,8 @@ OPTIONS
 TASK is `last`, an id, or the unique end of an id. INPUT is @PATH (a file or folder), - (standard
 input) or text. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 node not reachable, 4 not found, 5 denied,
 6 no worker can run the task, 130 interrupted. `run`, and `wait` on one task or group: 0-123 as the
-task ended (2 also for wrong usage), 124 time limit, 125 failure of the command, 126 task refused,
-127 unknown handler.
+task ended (2 also for wrong usage), 124 time limit, 125 failure of the command, 126 task or input
+refused, 127 unknown handler.
 ";
 
 /// Flags of every verb.

@@ -23,7 +23,7 @@ pub(crate) const NO_PEER: u8 = 6;
 pub(crate) const TIME_LIMIT: u8 = 124;
 /// `run` and `wait`: the command itself failed, or the task was lost or cancelled.
 pub(crate) const OWN_FAILURE: u8 = 125;
-/// `run` and `wait`: the task was refused.
+/// `run` and `wait`: the node refused the task or its input, or workers refused the task.
 pub(crate) const REFUSED: u8 = 126;
 /// `run` and `wait`: no worker has the handler.
 pub(crate) const NO_HANDLER: u8 = 127;

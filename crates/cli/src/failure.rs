@@ -24,12 +24,15 @@ pub(crate) struct Failure {
     pub(crate) cause: Option<String>,
     /// What the user can do about the error.
     pub(crate) hint: Option<String>,
+    /// Whether the command failed on its own files, without the node.
+    pub(crate) is_local: bool,
 }
 
 impl Failure {
     /// Creates a failure with this exit code, stable code and message.
     pub(crate) fn new(exit: u8, code: impl Into<ErrorCode>, message: impl Into<String>) -> Self {
-        Self { exit, code: code.into(), message: message.into(), cause: None, hint: None }
+        let (code, message) = (code.into(), message.into());
+        Self { exit, code, message, cause: None, hint: None, is_local: false }
     }
 
     /// A wrong flag or argument.
@@ -68,7 +71,7 @@ impl Failure {
 
     /// The failure as JSON.
     pub(crate) fn value(&self) -> serde_json::Value {
-        let Self { exit, code, message, cause, hint } = self;
+        let Self { exit, code, message, cause, hint, is_local: _ } = self;
         serde_json::json!({
             "code": code, "message": message, "cause": cause, "hint": hint, "exit": exit,
         })
@@ -78,7 +81,9 @@ impl Failure {
     pub(crate) fn beside_a_task(mut self) -> Self {
         // These two have the same meaning in both cases.
         if ![exit::TIME_LIMIT, exit::INTERRUPTED].contains(&self.exit) {
-            self.exit = exit::beside_task(&self.code);
+            // A full disk of the command itself has the same code as one of the node.
+            self.exit =
+                if self.is_local { exit::OWN_FAILURE } else { exit::beside_task(&self.code) };
         }
         self
     }
@@ -137,7 +142,8 @@ impl Failure {
             return Self::of_client(error);
         }
         let code = error.code();
-        let failure = Self::new(exit::of_code(&code), code, error.to_string());
+        let mut failure = Self::new(exit::of_code(&code), code, error.to_string());
+        failure.is_local = true;
         match error {
             TransferError::File { source, .. } | TransferError::Source(source) => {
                 failure.because(source)

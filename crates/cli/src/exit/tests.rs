@@ -83,6 +83,13 @@ fn api_error_codes_map_to_exit_codes() {
         ("too_large", 2, 125),
         ("queue_full", 1, 126),
         ("disk_full", 1, 126),
+        // The input of a task that was never submitted.
+        ("no_space", 1, 126),
+        ("busy", 1, 126),
+        ("conflict", 1, 126),
+        ("other_size", 1, 125),
+        ("input_changed", 1, 125),
+        ("unsupported_file", 2, 125),
         ("recovering", 1, 126),
         ("shutting_down", 1, 126),
         ("unknown_handler", 1, 127),

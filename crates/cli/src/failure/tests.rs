@@ -122,3 +122,13 @@ fn time_limit_and_interrupt_keep_their_exit_codes_beside_a_task() {
     );
     assert_eq!(Failure::new(exit::FAILED, "busy", "").beside_a_task().exit, exit::REFUSED);
 }
+
+#[test]
+fn full_disk_of_the_command_is_no_refusal_of_the_node() {
+    let source = io::ErrorKind::StorageFull.into();
+    let local = TransferError::File { path: "results/a".into(), source };
+    let local = Failure::of(local.into());
+    assert_eq!(local.code, ErrorCode::DiskFull);
+    assert_eq!(local.beside_a_task().exit, exit::OWN_FAILURE);
+    assert_eq!(Failure::new(exit::FAILED, "disk_full", "").beside_a_task().exit, exit::REFUSED);
+}

@@ -89,6 +89,10 @@ fn bytes_that_do_not_fit_are_refused() {
     let large = dir.path().join("large");
     fs::write(&large, vec![1; 2 << 20]).unwrap();
     node.ask(&["blob", "add", large.to_str().unwrap()]).error(1, &["no space for blobs"]);
+    // The node refuses the input, as it would refuse the task.
+    let input = format!("@{}", large.display());
+    node.ask(&["run", "text/upper", &input]).error(126, &["no space for blobs"]);
+    assert_eq!(node.ask(&["task", "list", "--all", "-q"]).stdout, "");
     assert_eq!(node.ask(&["status", "--json"]).json()["node"]["blobs"]["reserved_bytes"], 0);
 }
 
