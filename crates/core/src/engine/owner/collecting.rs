@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::state::Owner;
+use super::{past::Rest, state::Owner};
 use crate::{
     blob::BlobHash,
     engine::{
@@ -79,9 +79,12 @@ impl Owner {
         let task = self.workers.close_attempt(key, epoch).and_then(|attempt| attempt.task);
         self.workers.acknowledge(cx.node, key, epoch);
         let why = format!("the output was not fetched: {why}");
-        match task.filter(|_| is_lost) {
-            Some(task) => self.lose(cx, task, epoch, &why),
-            None => self.requeue(cx, task, epoch, &why, limits::FAULT_REST),
+        let Some(task) = task else { return };
+        if is_lost {
+            self.lose(cx, task, epoch, &why);
+        } else {
+            self.store.tasks.note_rest(task, Rest::OwnerFull);
+            self.requeue(cx, Some(task), epoch, &why, limits::FAULT_REST);
         }
     }
 

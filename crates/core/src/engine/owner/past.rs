@@ -25,6 +25,35 @@ pub(super) struct Past {
     open_at_end: usize,
     /// Targets that have refused this task for good; at most one entry per target.
     refused: Vec<Refusal>,
+    /// Why the task rests, if it does.
+    pub(super) rest: Rest,
+}
+
+/// Why a task rests before its next attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Its attempt failed.
+    #[default]
+    Failed,
+    /// The worker had no space for its files, which is no fault of the task.
+    WorkerFull,
+    /// This node had no space for its output, which is no fault of the task.
+    OwnerFull,
+}
+
+impl Rest {
+    /// The reason for people.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "the task failed and rests before its next attempt",
+            Self::WorkerFull => {
+                "the worker had no space for the task's files: the task is placed again soon"
+            }
+            Self::OwnerFull => {
+                "this node had no space for the task's output: the task is placed again soon"
+            }
+        }
+    }
 }
 
 /// An ended attempt, as it is kept.

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     offers::filter,
-    past::Refusal,
+    past::{Refusal, Rest},
     placement::lacking,
     queue::Needs,
     reader::Reader,
@@ -30,7 +30,9 @@ impl Reader<'_> {
         for task in self.owner.store.tasks.iter() {
             let Some(why) = self.why_waits(task, &mut sums) else { continue };
             let age = (task.submitted, task.id);
-            match found.iter_mut().find(|waits| waits.code == why.code) {
+            let is_same =
+                |waits: &&mut Waits| (waits.code, &waits.message) == (why.code, &why.message);
+            match found.iter_mut().find(is_same) {
                 Some(waits) => {
                     waits.tasks += 1;
                     waits.first = waits.first.min(age);
@@ -53,7 +55,7 @@ impl Reader<'_> {
     pub(super) fn why_waits(&self, task: &Owned, sums: &mut Sums) -> Option<Explanation> {
         let Phase::Queued { not_before, .. } = *task.phase() else { return None };
         if not_before > self.now && !self.node.is_closing() {
-            return Some(self.explanation(sum(true, &[]), Vec::new()));
+            return Some(self.explanation(sum(Some(task.rest()), &[]), Vec::new()));
         }
         if !sums.contains_key(&task.class) && sums.len() >= limits::LISTED_NEEDS {
             return None;
@@ -62,7 +64,7 @@ impl Reader<'_> {
             Some(sum) => *sum,
             None => {
                 let needs = &self.owner.store.queue.class(task.class)?.needs;
-                let sum = sum(false, &self.obstacles(needs, 0, &[]));
+                let sum = sum(None, &self.obstacles(needs, 0, &[]));
                 sums.insert(task.class, sum);
                 sum
             }
@@ -79,14 +81,15 @@ impl Reader<'_> {
         if let Some(input) = task.arguments.input.blob() {
             peers.iter_mut().for_each(|(peer, obstacle)| self.note_lacking(&input, peer, obstacle));
         }
-        let rests = not_before > self.now && !self.node.is_closing();
+        let is_resting = not_before > self.now && !self.node.is_closing();
+        let rest = is_resting.then(|| task.rest());
         let due = task.due();
         let queue_ends = task.limits().queue.map(|limit| since + limit);
         let total_ends = task.limits().total.map(|limit| task.submitted + limit);
         Some(Explanation {
-            next_try: rests.then_some(not_before.min(due)),
+            next_try: rest.map(|_| not_before.min(due)),
             gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
-            ..self.explanation(sum(rests, &peers), peers)
+            ..self.explanation(sum(rest, &peers), peers)
         })
     }
 
@@ -105,7 +108,7 @@ impl Reader<'_> {
     pub(super) fn why_needs_wait(&self, needs: &Needs) -> Explanation {
         let peers = self.obstacles(needs, 0, &[]);
         // An obstacle between a free worker and one task concerns that task alone.
-        let sum = if has_free(&peers) { (WORKER_FREE, EACH_WAITS) } else { sum(false, &peers) };
+        let sum = if has_free(&peers) { (WORKER_FREE, EACH_WAITS) } else { sum(None, &peers) };
         self.explanation(sum, peers)
     }
 
@@ -186,10 +189,10 @@ fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
 }
 
 /// The summary of all obstacles.
-fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> Sum {
+fn sum(rest: Option<Rest>, peers: &[(PeerId, Obstacle)]) -> Sum {
     let any = |passes: fn(&Obstacle) -> bool| peers.iter().any(|(_, obstacle)| passes(obstacle));
-    if rests {
-        ("backing_off", "the task failed and rests before its next attempt")
+    if let Some(rest) = rest {
+        ("backing_off", rest.as_str())
     } else if has_free(peers) {
         (WORKER_FREE, "a worker is free: the task is about to be sent")
     } else if any(|o| matches!(o, Obstacle::Busy { .. } | Obstacle::NoCredit { .. })) {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     attempts::Sent,
     group::Counts,
+    past::Rest,
     placement::Board,
     state::Owner,
     store::change,
@@ -181,6 +182,7 @@ impl Owner {
                 // The worker needs time to recover, and other workers may do the task meanwhile.
                 self.workers.rest(cx, key, limits::FAULT_REST);
                 let why = failure.to_string();
+                self.store.tasks.note_rest(task_key, Rest::WorkerFull);
                 self.requeue(cx, Some(task_key), epoch, &why, limits::FAULT_REST);
             }
             AttemptEnd::Failed(failure) if failure.code == FailureCode::InputUnavailable => {
@@ -206,6 +208,7 @@ impl Owner {
     fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, failure: TaskFailure) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         task.past().failures += 1;
+        task.past().rest = Rest::Failed;
         if failure.is_retryable() && self.close_one_of_two(cx, key, epoch, &failure.to_string()) {
             return self.store.record_story(cx, key);
         }

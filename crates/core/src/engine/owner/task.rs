@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     attempts::{Open, Sent},
-    past::{Attempt, Past, Refusal},
+    past::{Attempt, Past, Refusal, Rest},
 };
 use crate::{
     blob::{BlobHash, Payload},
@@ -375,6 +375,11 @@ impl Owned {
     /// The task's past, created if needed.
     pub(super) fn past(&mut self) -> &mut Past {
         self.tries.past.get_or_insert_default()
+    }
+
+    /// Why the task rests, if it does.
+    pub(super) fn rest(&self) -> Rest {
+        self.tries.past.as_ref().map_or(Rest::Failed, |past| past.rest)
     }
 
     /// Whether any attempt was unsuccessful or refused for good.

@@ -9,6 +9,7 @@ use slab::Slab;
 use super::{
     attempts::Sent,
     ends::Ends,
+    past::Rest,
     task::{End, New, Owned, Phase},
 };
 use crate::{
@@ -98,6 +99,13 @@ impl Tasks {
         let is_first = self.get_mut(key).is_some_and(|task| task.on_sent(sent, look));
         self.open += usize::from(is_first);
         is_first
+    }
+
+    /// Notes why a task is about to rest.
+    pub(super) fn note_rest(&mut self, key: TaskKey, rest: Rest) {
+        if let Some(task) = self.get_mut(key) {
+            task.past().rest = rest;
+        }
     }
 
     /// Closes a task's only attempt: it waits again, now or after a rest.

@@ -160,6 +160,28 @@ fn wrong_bytes_of_one_owner_do_not_stop_another() {
     assert_eq!(net.nodes[0].engine.accounts().failed, 1);
 }
 
+/// Asserts that a task says which node had no space, and that it is placed again.
+fn assert_rests_for_space(net: &Net, id: TaskId, who: &str) {
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
+    assert_eq!(waiting.code, "backing_off");
+    let text = waiting.message;
+    assert!(text.contains(who) && text.contains("placed again"), "{text}");
+}
+
+#[test]
+fn owner_without_space_for_an_output_says_so() {
+    let mut net = connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.finish(1, output_blob(blob("large")));
+    failed(&mut net, 0, FetchFault::NoSpace);
+    assert_rests_for_space(&net, id, "this node had no space");
+    net.pass(2 * limits::FAULT_REST);
+    let failure = TaskFailure::new(FailureCode::Handler, "no");
+    net.finish(1, AttemptEnd::Failed(failure));
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
+    assert_eq!(waiting.message, "the task failed and rests before its next attempt");
+}
+
 #[test]
 fn worker_without_space_costs_the_task_no_try() {
     let mut net = connected(&[1, 1]);
@@ -171,6 +193,7 @@ fn worker_without_space_costs_the_task_no_try() {
     let at = fetching(&net);
     failed(&mut net, at, FetchFault::NoSpace);
     assert_eq!(net.state(id), "queued");
+    assert_rests_for_space(&net, id, "the worker had no space");
     net.pass(2 * limits::FAULT_REST);
     let at = fetching(&net);
     fetched(&mut net, at);
