@@ -41,7 +41,7 @@ pub use nearest::nearest;
 pub use peer::{PeerInfo, PeerStage, PeerState, Stuck, TrafficBytes};
 pub use policy::{Accept, AcceptPolicy};
 pub use protocol::NetworkProtocol;
-pub use reason::Reason;
+pub use reason::{BlobUse, Reason};
 pub use resource::ResourceUsage;
 pub use task::{
     CancelledBy, Durability, ExpiredLimit, GroupId, GroupMember, HandlerName, Requirements,

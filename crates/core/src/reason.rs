@@ -76,9 +76,7 @@ pub enum Reason {
         retry_after: Duration,
     },
     /// The budget for blobs has no room, and all blobs are needed.
-    #[error(
-        "no space for blobs: {need} bytes needed, {free} of {budget} free, and all others are in use"
-    )]
+    #[error("no space for blobs: {need} bytes needed, {free} of {budget} free{}", uses(in_use.as_ref()))]
     NoSpace {
         /// Bytes that are needed on the disk.
         need: u64,
@@ -86,6 +84,8 @@ pub enum Reason {
         free: u64,
         /// The budget in bytes.
         budget: u64,
+        /// What takes the rest; `None` if the budget is a share of the node's budget.
+        in_use: Option<BlobUse>,
         /// The caller should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
@@ -203,6 +203,30 @@ pub enum Reason {
     },
 }
 
+/// What takes the space of blobs, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlobUse {
+    /// Blobs that the user pinned.
+    pub pinned: u64,
+    /// Blobs that are not pinned, and that tasks, results or folders need.
+    pub held: u64,
+    /// Reserved for blobs that arrive.
+    pub arriving: u64,
+    /// All others: new ones, which stay for a time, and those that leave when space is needed.
+    pub others: u64,
+}
+
+/// What takes the space, as the end of a sentence.
+fn uses(in_use: Option<&BlobUse>) -> String {
+    let Some(BlobUse { pinned, held, arriving, others }) = in_use else {
+        return ", and all others are in use".to_owned();
+    };
+    format!(
+        "; {pinned} are pinned, {held} needed by tasks or folders, {arriving} reserved for blobs that \
+         arrive, and {others} new or no longer needed"
+    )
+}
+
 impl Reason {
     /// The stable code.
     pub fn code(&self) -> &'static str {
@@ -251,7 +275,7 @@ impl Reason {
                 "make space on the disk of the node's home, or see what is wrong with it: meshwork status"
             }
             Self::NoSpace { .. } => {
-                "remove blobs that are not needed: meshwork blob gc; or give the node more: meshwork up --disk SIZE"
+                "remove blobs that are not needed: meshwork blob gc, meshwork blob unpin HASH; or give the node more: meshwork up --disk SIZE"
             }
             Self::BlobMissing { .. } => "add the file again: meshwork blob add PATH",
             Self::BlobInUse { .. } => {

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     blob::{BlobForm, BlobHash, BlobRef},
     limits,
-    reason::Reason,
+    reason::{BlobUse, Reason},
     time::Time,
 };
 
@@ -43,6 +43,10 @@ pub(super) struct Blobs {
     stored: usize,
     /// Bytes of stored blobs.
     used: u64,
+    /// Bytes of stored blobs that are pinned.
+    pinned: u64,
+    /// Bytes of stored blobs that are held and not pinned.
+    held: u64,
     /// Bytes that are being stored.
     reserved: u64,
     budget: u64,
@@ -98,6 +102,16 @@ impl Entry {
     fn free_since(&self) -> Option<Time> {
         (self.stored.is_some() && self.holds == 0 && !self.pinned).then_some(self.lease)
     }
+
+    /// Its bytes on disk if it is pinned, and if it is held and not pinned.
+    fn kept(&self) -> (u64, u64) {
+        let bytes = self.stored.as_ref().map_or(0, |stored| footprint(stored.size));
+        match (self.pinned, self.holds) {
+            (true, _) => (bytes, 0),
+            (false, 0) => (0, 0),
+            (false, _) => (0, bytes),
+        }
+    }
 }
 
 impl Blobs {
@@ -108,6 +122,8 @@ impl Blobs {
             free: BTreeSet::new(),
             stored: 0,
             used: 0,
+            pinned: 0,
+            held: 0,
             reserved: 0,
             budget,
             removed: Vec::new(),
@@ -144,8 +160,8 @@ impl Blobs {
         while self.free_bytes() < need {
             let Some(hash) = self.first_free().filter(|_| is_possible) else {
                 let (free, budget) = (self.free_bytes(), self.budget);
-                let retry_after = limits::DISK_FULL_RETRY;
-                return Err(Reason::NoSpace { need, free, budget, retry_after });
+                let (in_use, retry_after) = (Some(self.in_use()), limits::DISK_FULL_RETRY);
+                return Err(Reason::NoSpace { need, free, budget, in_use, retry_after });
             };
             self.evict(&hash);
         }
@@ -244,6 +260,13 @@ impl Blobs {
     /// Whether so many bytes are free without removing anything.
     pub(super) fn has_free(&self, bytes: u64) -> bool {
         bytes <= self.free_bytes()
+    }
+
+    /// What takes the space.
+    fn in_use(&self) -> BlobUse {
+        let (pinned, held, arriving) = (self.pinned, self.held, self.reserved);
+        let others = self.used.saturating_sub(pinned + held);
+        BlobUse { pinned, held, arriving, others }
     }
 
     fn free_bytes(&self) -> u64 {
@@ -355,7 +378,11 @@ impl Blobs {
         if let Some(since) = entry.free_since() {
             self.free.remove(&(since, *hash));
         }
+        let (pinned, held) = entry.kept();
         change(entry);
+        let (now_pinned, now_held) = entry.kept();
+        self.pinned = (self.pinned - pinned) + now_pinned;
+        self.held = (self.held - held) + now_held;
         match entry.free_since() {
             Some(since) => drop(self.free.insert((since, *hash))),
             None if entry.stored.is_none() && entry.holds == 0 => drop(self.table.remove(hash)),
@@ -372,8 +399,9 @@ impl Blobs {
     pub(super) fn hold(&mut self, hash: &BlobHash) {
         let entry = self.table.entry(*hash).or_default();
         // Before the change: an entry that is neither stored nor held would be removed.
-        let free_since = entry.free_since();
+        let (free_since, (_, held)) = (entry.free_since(), entry.kept());
         entry.holds = entry.holds.saturating_add(1);
+        self.held = (self.held - held) + entry.kept().1;
         if let Some(since) = free_since {
             self.free.remove(&(since, *hash));
         }

@@ -42,7 +42,8 @@ pub(super) fn check_room(cx: &mut Cx<'_>, blob: &BlobRef, from: PeerKey) -> Resu
         let free = share.saturating_sub(cx.node.fetches.reserved_for(is_stranger));
         if blob.size > free {
             let retry_after = limits::DISK_FULL_RETRY;
-            return Err(Reason::NoSpace { need: blob.size, free, budget: share, retry_after });
+            let (need, budget) = (blob.size, share);
+            return Err(Reason::NoSpace { need, free, budget, in_use: None, retry_after });
         }
     }
     blob_requests::make_way(cx, blob.size);

@@ -27,7 +27,7 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         (Reason::GroupCancelled, 409),
         (Reason::Forgotten { keep: second, keep_bytes: 1 }, 410),
         (Reason::Damaged { detail: text() }, 500),
-        (Reason::NoSpace { need: 2, free: 1, budget: 3, retry_after: second }, 507),
+        (Reason::NoSpace { need: 2, free: 1, budget: 3, in_use: None, retry_after: second }, 507),
         (Reason::BlobMissing { hash: BlobHash::of(b"") }, 404),
         (Reason::BlobInUse { hash: BlobHash::of(b"") }, 409),
         (Reason::PeersFull { max_peers: 1, retry_after: second }, 403),

@@ -64,7 +64,12 @@ fn held_or_pinned_blob_stays() {
     blobs.hold(&hash(1));
     blobs.change(&hash(2), |entry| entry.pinned = true);
     pass_lease(&mut blobs);
-    assert!(add(&mut blobs, 3, &[]).is_err());
+    let Err(refused @ Reason::NoSpace { in_use, .. }) = add(&mut blobs, 3, &[]) else { panic!() };
+    let one = footprint(SIZE);
+    let expected = BlobUse { pinned: one, held: one, arriving: 0, others: 0 };
+    assert_eq!(in_use, Some(expected));
+    let text = refused.to_string();
+    assert!(text.contains(&format!("{one} are pinned, {one} needed by tasks")), "{text}");
     assert_eq!(blobs.evict_all(), 0);
     blobs.release(&hash(1));
     blobs.change(&hash(2), |entry| entry.pinned = false);
@@ -234,6 +239,9 @@ proptest! {
                 }
             }
             prop_assert_eq!(blobs.used, stored.len() as u64 * footprint(SIZE));
+            let kept = blobs.table.values().map(Entry::kept);
+            let kept = kept.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+            prop_assert_eq!((blobs.pinned, blobs.held), kept);
             prop_assert!(blobs.used <= blobs.budget);
             prop_assert_eq!(blobs.stored, stored.len());
             let free: BTreeSet<BlobHash> = blobs.free.iter().map(|(_, hash)| *hash).collect();
