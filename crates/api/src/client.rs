@@ -239,6 +239,17 @@ impl Client {
         self.json(&Call::new(Method::POST, path).waiting(wait).with_body(spec)?).await
     }
 
+    /// Checks whether the node would accept a task now, apart from its input, which may still have to
+    /// be sent. Submits nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::submit`].
+    pub async fn check_task(&self, spec: &TaskSpec) -> Result<(), ClientError> {
+        let call = Call::new(Method::POST, "/v1/tasks?dry_run=true").with_body(spec)?;
+        self.json::<serde_json::Value>(&call).await.map(drop)
+    }
+
     /// Lists the tasks that match, the newest first.
     ///
     /// # Errors

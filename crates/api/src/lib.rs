@@ -36,7 +36,7 @@
 //! | `GET /v1/uploads/{u}` | the offset to go on from: an [`UploadView`] |
 //! | `POST /v1/uploads/{u}/finish` | end an upload: a [`StoredBlob`] |
 //! | `DELETE /v1/uploads/{u}` | give up an upload |
-//! | `POST /v1/tasks` | [`TaskSpec`]: submit a task; `?wait_ms=` waits at most this long for its end |
+//! | `POST /v1/tasks` | [`TaskSpec`]: submit a task; `?wait_ms=` waits at most this long for its end, `?dry_run=true` only checks whether the task would be accepted, apart from its input |
 //! | `GET /v1/tasks` | list tasks: a [`List`] of [`TaskView`]; `?state=&handler=&group=&limit=` |
 //! | `GET /v1/tasks/summary` | count tasks: [`TaskCounts`] |
 //! | `GET /v1/tasks/{t}`, also as `…/explain` | show a task: why it waits, or how it ended; `?wait_ms=` waits at most this long for its end |

@@ -70,7 +70,7 @@ use crate::{
     blob::BlobHash,
     limits,
     reason::Reason,
-    task::{GroupId, TaskId},
+    task::{GroupId, Task, TaskId},
     time::Time,
 };
 
@@ -383,6 +383,15 @@ impl Engine {
     /// Sets the bytes that blobs may take on disk.
     pub fn set_blob_budget(&mut self, bytes: u64) {
         self.node.blobs.set_budget(bytes);
+    }
+
+    /// Whether a task would be accepted now, apart from its input.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the refusal.
+    pub fn check_submit(&self, task: &Task) -> Result<(), Reason> {
+        owner::check_submit(&self.owner.store, &self.node, task)
     }
 
     /// The space of blobs.

@@ -4,9 +4,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use crate::{driver::question::Question, error::InternalError, node::Node};
+use crate::{
+    driver::question::Question,
+    error::{InternalError, NetworkError},
+    node::Node,
+};
 use meshwork_core::{
-    BlobForm, BlobHash, BlobRef,
+    BlobForm, BlobHash, BlobRef, Task,
     engine::{
         BlobReply, BlobRequest,
         view::{BlobSpace, BlobView},
@@ -49,6 +53,17 @@ impl Blobs {
     /// There is no space (`no_space`), or the node is not running.
     pub async fn begin(&self, size: Option<u64>) -> Result<Upload, BlobError> {
         Upload::begin(&self.node, size).await
+    }
+
+    /// Checks whether a task would be accepted now, before its input is added. Submits nothing.
+    ///
+    /// # Errors
+    ///
+    /// As of [`distribute_task`](crate::NetworkManager::distribute_task).
+    pub async fn check_task(&self, task: Task) -> Result<(), NetworkError> {
+        task.check()?;
+        let task = Box::new(task);
+        Ok(self.node.ask(|answer| Question::CheckSubmit { task, answer }).await??)
     }
 
     /// Adds a file or a folder.

@@ -99,6 +99,7 @@ async fn to_the_end(
     client: &Client,
     reporter: &mut Reporter<'_>,
 ) -> anyhow::Result<TaskView> {
+    prepared.check(client).await?;
     let spec = prepared.send(client, reporter.out).await?;
     // The request does not wait, so that the task's id is known if the user interrupts.
     let mut task = client.submit(&spec, Duration::ZERO).await?;

@@ -35,6 +35,19 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Checks whether the node would accept the task now, before the bytes of a large input travel in
+    /// vain.
+    ///
+    /// # Errors
+    ///
+    /// The node refuses the task.
+    pub(super) async fn check(&self, client: &Client) -> anyhow::Result<()> {
+        if self.large.is_some() {
+            client.check_task(&self.task).await?;
+        }
+        Ok(())
+    }
+
     /// Sends a large input to the node, and returns the task.
     ///
     /// # Errors

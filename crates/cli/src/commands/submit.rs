@@ -59,7 +59,9 @@ pub(super) async fn submit(
     if args.wait {
         return run::run(args.run, client, out).await;
     }
-    let task = spec::of(args.run)?.send(client, out).await?;
+    let prepared = spec::of(args.run)?;
+    prepared.check(client).await?;
+    let task = prepared.send(client, out).await?;
     let task = client.submit(&task, Duration::ZERO).await?;
     let printed = if out.json { out.value(&task) } else { out.line(&task.id).map_err(Into::into) };
     printed.map_err(|error| {

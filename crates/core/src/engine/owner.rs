@@ -47,5 +47,5 @@ mod tests;
 mod transfer;
 mod workers;
 
-pub(super) use self::state::Owner;
 pub use self::{find::Search, read_members::Members, reader::Reader};
+pub(super) use self::{state::Owner, submit::check_submit};

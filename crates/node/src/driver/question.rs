@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use meshwork_core::{
-    BlobHash, GroupId, PeerId, Reason, TaskId, Time,
+    BlobHash, GroupId, PeerId, Reason, Task, TaskId, Time,
     engine::{
         Engine, PeerLoad, Resubmission, Search,
         view::{
@@ -28,6 +28,11 @@ pub(crate) enum Question {
     Tasks {
         query: TaskQuery,
         answer: Answer<Vec<Known<TaskView>>>,
+    },
+    /// Whether a task would be accepted now, apart from its input.
+    CheckSubmit {
+        task: Box<Task>,
+        answer: Answer<Result<(), Reason>>,
     },
     /// Why a task that cannot be read is not there.
     UnknownTask {
@@ -125,6 +130,7 @@ impl Question {
             Self::Echo(answer) => send(answer, ()),
             Self::Task { id, answer } => send(answer, reader.known(id)),
             Self::Tasks { query, answer } => send(answer, reader.tasks(&query)),
+            Self::CheckSubmit { task, answer } => send(answer, engine.check_submit(&task)),
             Self::UnknownTask { id, answer } => send(answer, engine.unknown_task(id)),
             Self::Resubmission { id, new, answer } => send(answer, reader.again(id, new)),
             Self::Search { selector, answer } => send(answer, reader.search(&selector)),

@@ -40,11 +40,28 @@ pub(super) struct WaitParams {
     wait_ms: u64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubmitParams {
+    /// Maximum wait for the end, in milliseconds.
+    #[serde(default)]
+    wait_ms: u64,
+    /// Check the task, apart from its input, and submit nothing.
+    #[serde(default)]
+    dry_run: bool,
+}
+
 pub(super) async fn submit(
     State(cx): State<Context>,
-    Params(params): Params<WaitParams>,
+    Params(params): Params<SubmitParams>,
     JsonBody(spec): JsonBody<TaskSpec>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    if params.dry_run {
+        let (task, names) = into_task(spec)?;
+        targets(&cx, names)?;
+        cx.manager.blobs().check_task(task).await?;
+        return Ok(Json(serde_json::json!({})).into_response());
+    }
     let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
     let has_input = spec.input.is_some();
     let (task, names) = into_task(spec)?;
@@ -57,7 +74,8 @@ pub(super) async fn submit(
     }
     let task = show_id(&cx, id).await?;
     let status = if task.is_ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, [(header::LOCATION, format!("/v1/tasks/{id}"))], Json(task)))
+    let place = [(header::LOCATION, format!("/v1/tasks/{id}"))];
+    Ok((status, place, Json(task)).into_response())
 }
 
 /// Waits at most `wait_ms` for the end of a task, or until the server stops. The caller reads the

@@ -352,3 +352,28 @@ async fn unknown_task_is_not_found() {
     assert_eq!(problem.code, "bad_request".into());
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_task_is_checked_before_its_input_is_sent() {
+    let tasks = meshwork_node::TaskSettings { max_owned: 1, ..Default::default() };
+    let builder = NetworkManager::builder().config(NetworkConfig { tasks, ..config("ant") });
+    let manager = builder.debug_handlers(None).build().unwrap();
+    manager.start().await.unwrap();
+    let server = Fixture::serving(manager);
+    // Without its input, which its handler needs.
+    let later = TaskSpec::new("text/upper");
+    server.client.check_task(&later).await.unwrap();
+    assert_eq!(server.client.summary().await.unwrap().open(), 0, "nothing is submitted");
+    let unknown = TaskSpec { targets: vec!["nobody".to_owned()], ..later.clone() };
+    let problem = api_error(server.client.check_task(&unknown).await.unwrap_err());
+    assert_eq!(problem.code.as_str(), "peer_not_found");
+
+    let mut endless = with(TaskSpec::new("debug/sleep"), &[("ms", "3600000")]);
+    endless.idempotency_key = Some("k".to_owned());
+    server.client.submit(&endless, Duration::ZERO).await.unwrap();
+    let problem = api_error(server.client.check_task(&later).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (503, "queue_full"));
+    // It may be the same task, which has its place.
+    server.client.check_task(&endless).await.unwrap();
+    server.end().await;
+}

@@ -151,3 +151,13 @@ fn without_flags_the_task_has_defaults() {
     assert_eq!(spec("meshwork run text/stats"), TaskSpec::new("text/stats"));
     assert!(spec("meshwork run text/stats --on any").targets.is_empty());
 }
+
+#[tokio::test]
+async fn only_a_task_with_a_large_input_is_checked_before() {
+    let client = Client::new("/no/such/socket");
+    let task = || TaskSpec::new("text/upper");
+    Prepared { task: task(), large: None }.check(&client).await.unwrap();
+    let large = Some(Source::Stream { start: Vec::new(), rest: None });
+    let asked = Prepared { task: task(), large }.check(&client).await.unwrap_err();
+    assert_eq!(Failure::of(asked).code, ErrorCode::Unreachable);
+}

@@ -6,7 +6,7 @@ use super::{
     chunk::{Chunk, invalid},
     offers::{asks, unknown_handler},
     state::Owner,
-    store::{Again, Place, change, differs, queue_full, truncate},
+    store::{Again, Place, Store, change, differs, queue_full, truncate},
     task::End,
 };
 use crate::{
@@ -22,6 +22,29 @@ use crate::{
     reason::Reason,
     task::{CancelledBy, GroupId, Task, TaskId, TaskState},
 };
+
+/// Whether a task would be accepted now, apart from its input. Of a known id or key only the input
+/// can tell whether it is the same task.
+pub(in crate::engine) fn check_submit(
+    store: &Store,
+    node: &Node,
+    task: &Task,
+) -> Result<(), Reason> {
+    if node.is_closing() {
+        return Err(Reason::ShuttingDown);
+    }
+    let by_key = task.idempotency_key.as_deref().and_then(|key| store.find_by_key(key));
+    if by_key.or_else(|| store.find_by_id(&task.id)).is_some() {
+        return Ok(());
+    }
+    check_room(store, node, node.config.is_durable(task))
+}
+
+/// Refuses one more task if there is no place for it, or no space for its result.
+fn check_room(store: &Store, node: &Node, durable: bool) -> Result<(), Reason> {
+    store.check_space(node, durable)?;
+    if store.tasks.live() >= node.config.max_owned { Err(queue_full()) } else { Ok(()) }
+}
 
 impl Owner {
     pub(in crate::engine) fn on_submit(
@@ -55,10 +78,7 @@ impl Owner {
         }
         check_blob(cx.node, &task)?;
         let durable = cx.node.config.is_durable(&task);
-        self.store.check_space(cx.node, durable)?;
-        if self.store.tasks.live() >= cx.node.config.max_owned {
-            return Err(queue_full());
-        }
+        check_room(&self.store, cx.node, durable)?;
         let kind = kind_of(&mut cx.node.kinds, &task, &targets)?;
         let id = task.id;
         let nowhere =
