@@ -36,6 +36,7 @@ mod unpack;
 #[cfg(test)]
 mod tests;
 
+pub use descent::Links;
 pub use error::{
     FileKind, FormatError, PackError, PathFault, PlanError, RemoveError, TargetFault, UnpackError,
 };

@@ -1,4 +1,5 @@
-//! The current directory of a walk, by descriptors that never follow a link.
+//! The current directory of a walk, by descriptors that never follow a link, unless the caller asked for
+//! it.
 //!
 //! A tree has up to 2,048 levels and a process sometimes 64 descriptors. So only the deepest levels
 //! stay open. On the way back a level that was closed is opened as `..`, and taken only if it is the
@@ -19,10 +20,31 @@ use rustix::fs::{Mode, OFlags, fstat, openat};
 use super::name::{is_within, names};
 use crate::limits::OPEN_LEVELS;
 
+/// What becomes of the symbolic links of a folder that is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// A link that stays inside the folder is kept; others are refused.
+    #[default]
+    Keep,
+    /// A link is replaced by what it leads to.
+    Follow,
+}
+
+impl Links {
+    /// The flag that forbids the system to follow a link at the end of a path.
+    pub(super) fn flags(self) -> OFlags {
+        match self {
+            Self::Keep => OFlags::NOFOLLOW,
+            Self::Follow => OFlags::empty(),
+        }
+    }
+}
+
 /// A directory beneath a top directory, and the way to it.
 #[derive(Debug)]
 pub(super) struct Descent {
     top: OwnedFd,
+    links: Links,
     path: Vec<u8>,
     /// The levels below the top.
     levels: Vec<Level>,
@@ -41,8 +63,13 @@ struct Level {
 type Identity = (u64, u64);
 
 impl Descent {
+    /// Never follows a link.
     pub(super) fn new(top: OwnedFd) -> Self {
-        Self { top, path: Vec::new(), levels: Vec::new(), open: VecDeque::new() }
+        Self::with_links(top, Links::Keep)
+    }
+
+    pub(super) fn with_links(top: OwnedFd, links: Links) -> Self {
+        Self { top, links, path: Vec::new(), levels: Vec::new(), open: VecDeque::new() }
     }
 
     /// The path of the current directory, relative to the top. Empty at the top.
@@ -75,9 +102,10 @@ impl Descent {
     /// Goes into a directory of the current directory.
     ///
     /// # Errors
-    /// The name is no directory, or a link, or cannot be opened.
+    /// The name is no directory, or a link that is not followed, or cannot be opened.
     pub(super) fn enter(&mut self, name: &[u8]) -> io::Result<()> {
-        let directory = open_directory(self.current()?, name)?;
+        let links = self.links;
+        let directory = open_directory(self.current()?, name, links)?;
         let identity = identity(&directory)?;
         self.levels.push(Level { above: self.path.len() as u32, identity });
         if !self.path.is_empty() {
@@ -86,6 +114,16 @@ impl Descent {
         self.path.extend_from_slice(name);
         self.keep(directory);
         Ok(())
+    }
+
+    /// Whether the current directory is also one above itself: a link leads back.
+    ///
+    /// # Errors
+    /// The top cannot be asked for its identity.
+    pub(super) fn is_loop(&self) -> io::Result<bool> {
+        let Some((current, above)) = self.levels.split_last() else { return Ok(false) };
+        let is_above = above.iter().any(|level| level.identity == current.identity);
+        Ok(is_above || identity(&self.top)? == current.identity)
     }
 
     /// Goes up one level. Does nothing at the top.
@@ -124,7 +162,7 @@ impl Descent {
         let mut open = VecDeque::new();
         for name in names(&self.path) {
             let above = open.back().unwrap_or(&self.top).as_fd();
-            let directory = open_directory(above, name)?;
+            let directory = open_directory(above, name, self.links)?;
             if open.len() >= OPEN_LEVELS {
                 open.pop_front();
             }
@@ -144,7 +182,7 @@ impl Descent {
 
 /// The directory above, if it is the expected one: a directory can be moved elsewhere meanwhile.
 fn open_above(below: &OwnedFd, expected: Identity) -> Option<OwnedFd> {
-    let above = open_directory(below.as_fd(), b"..").ok()?;
+    let above = open_directory(below.as_fd(), b"..", Links::Keep).ok()?;
     (identity(&above).ok()? == expected).then_some(above)
 }
 
@@ -153,8 +191,12 @@ fn identity(directory: &OwnedFd) -> io::Result<Identity> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// Opens a directory by its name in another, never through a link.
-pub(super) fn open_directory(above: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+/// Opens a directory by its name in another.
+pub(super) fn open_directory(
+    above: BorrowedFd<'_>,
+    name: &[u8],
+    links: Links,
+) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | links.flags();
     Ok(openat(above, OsStr::from_bytes(name), flags, Mode::empty())?)
 }

@@ -169,6 +169,9 @@ pub enum TargetFault {
     /// A `..` comes after a name.
     #[error("its target goes up again after a name; write it with .. at the beginning only")]
     UpAfterName,
+    /// It was followed, and leads to a directory above it.
+    #[error("it leads back to a folder that it is in; leave it out")]
+    Loop,
 }
 
 /// What a file is that cannot travel.

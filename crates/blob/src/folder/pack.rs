@@ -81,8 +81,8 @@ impl Pack {
             .try_clone()
             .map_err(|source| PackError::Unreadable { path: plan.source.clone(), source })?;
         Ok(Self {
+            descent: Descent::with_links(top, plan.links),
             plan,
-            descent: Descent::new(top),
             encoder: Encoder::default(),
             place: 0,
             state: State::Entries,
@@ -233,8 +233,9 @@ impl Pack {
     }
 
     fn open(&mut self, path: &[u8], item: Item) -> Result<SteadyFile, PackError> {
+        let links = self.plan.links;
         let opened =
-            self.descent.current().and_then(|directory| open_file(directory, split(path).1));
+            self.descent.current().and_then(|directory| open_file(directory, split(path).1, links));
         let opened = opened.map_err(|source| self.failed(path, source))?;
         let file = single_open(opened, &self.shown(path)).map_err(|error| match error {
             PlanError::Unreadable { path, source } => PackError::Unreadable { path, source },

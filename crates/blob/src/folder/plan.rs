@@ -21,9 +21,9 @@ use rustix::{
 };
 
 use super::{
-    descent::Descent,
+    descent::{Descent, Links},
     encode::Totals,
-    error::{FileKind, PlanError},
+    error::{FileKind, PlanError, TargetFault},
     name::{check_path, check_target, to_path},
     steady::SteadyFile,
 };
@@ -35,6 +35,7 @@ use crate::limits::FOLDER_ENTRIES;
 pub struct Plan {
     pub(super) top: OwnedFd,
     pub(super) source: PathBuf,
+    pub(super) links: Links,
     names: Vec<u8>,
     items: Vec<Item>,
     bytes: u64,
@@ -76,27 +77,35 @@ struct Name {
 }
 
 impl Plan {
-    /// Plans the directory at `path`, which may be a link to one.
+    /// Plans the directory at `path`, which may be a link to one. Links in it are kept.
     ///
     /// # Errors
     /// Something in it cannot be sent; the error names its path.
     pub fn of(path: &Path) -> Result<Self, PlanError> {
+        Self::with_links(path, Links::Keep)
+    }
+
+    /// Plans the directory at `path`, which may be a link to one.
+    ///
+    /// # Errors
+    /// As of [`of`](Self::of). A link that is followed leads nowhere, or back to a directory above it.
+    pub fn with_links(path: &Path, links: Links) -> Result<Self, PlanError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
             PlanError::Unreadable { path: path.to_owned(), source: error.into() }
         })?;
-        Self::of_open(top, path)
+        Self::of_open(top, path, links)
     }
 
     /// Plans an open directory. `source` is its path, for people.
     ///
     /// # Errors
     /// As of [`of`](Self::of).
-    pub(super) fn of_open(top: OwnedFd, source: &Path) -> Result<Self, PlanError> {
+    pub(super) fn of_open(top: OwnedFd, source: &Path, links: Links) -> Result<Self, PlanError> {
         let again = top
             .try_clone()
             .map_err(|error| PlanError::Unreadable { path: source.to_owned(), source: error })?;
-        Walk::new(again, source).run(top)
+        Walk::new(again, source, links).run(top)
     }
 
     /// Number of files, directories and links.
@@ -143,7 +152,7 @@ pub fn open_regular(path: &Path) -> Result<File, PlanError> {
     };
     // Asked before it is opened: to open a device can change its state.
     require_regular(rustix::fs::stat(path).map_err(unreadable)?)?;
-    let opened = rustix::fs::open(path, file_flags() - OFlags::NOFOLLOW, Mode::empty());
+    let opened = rustix::fs::open(path, file_flags(), Mode::empty());
     let file = opened.map_err(unreadable)?;
     // The path may name something else since it was asked.
     require_regular(fstat(&file).map_err(unreadable)?)?;
@@ -167,6 +176,7 @@ pub(super) fn single_open(file: OwnedFd, path: &Path) -> Result<SteadyFile, Plan
 struct Walk<'a> {
     descent: Descent,
     source: &'a Path,
+    links: Links,
     names: Vec<u8>,
     items: Vec<Item>,
     /// Names that were listed and not looked at, the next one last.
@@ -175,10 +185,11 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(top: OwnedFd, source: &'a Path) -> Self {
+    fn new(top: OwnedFd, source: &'a Path, links: Links) -> Self {
         Self {
-            descent: Descent::new(top),
+            descent: Descent::with_links(top, links),
             source,
+            links,
             names: Vec::new(),
             items: Vec::new(),
             pending: Vec::new(),
@@ -194,8 +205,8 @@ impl<'a> Walk<'a> {
         }
         self.names.shrink_to_fit();
         self.items.shrink_to_fit();
-        let Self { source, names, items, totals, .. } = self;
-        Ok(Plan { top, source: source.to_owned(), names, items, bytes: totals.bytes })
+        let Self { source, links, names, items, totals, .. } = self;
+        Ok(Plan { top, source: source.to_owned(), links, names, items, bytes: totals.bytes })
     }
 
     /// Lists the current directory.
@@ -236,7 +247,9 @@ impl<'a> Walk<'a> {
 
     fn look_at(&mut self, name: Name, kind: FileType) -> Result<(), PlanError> {
         let text = slice(&self.names, name).to_vec();
-        let kind = if kind == FileType::Unknown { self.kind_of(&text)? } else { kind };
+        let is_asked =
+            kind == FileType::Unknown || (kind == FileType::Symlink && self.links == Links::Follow);
+        let kind = if is_asked { self.kind_of(&text)? } else { kind };
         let (kind, size) = match kind {
             FileType::Directory => (ItemKind::Directory, 0),
             FileType::RegularFile => self.look_at_file(&text)?,
@@ -255,23 +268,41 @@ impl<'a> Walk<'a> {
         self.items.push(Item { name, kind, size });
         if kind == ItemKind::Directory {
             self.descent.enter(&text).map_err(|source| self.unreadable(&text, source))?;
+            self.check_loop()?;
             self.list()?;
         }
         Ok(())
     }
 
-    /// The kind of a name where the file system's list does not tell it.
+    /// Refuses a link that was followed back to a directory above it.
+    fn check_loop(&self) -> Result<(), PlanError> {
+        if self.links == Links::Follow
+            && self.descent.is_loop().map_err(|source| self.unreadable(b"", source))?
+        {
+            let (path, fault) = (self.shown(self.descent.path()), TargetFault::Loop);
+            return Err(PlanError::Link { path, fault });
+        }
+        Ok(())
+    }
+
+    /// The kind of a name where the file system's list does not tell it, or of what a link leads to.
     fn kind_of(&mut self, name: &[u8]) -> Result<FileType, PlanError> {
-        let stat = self.descent.current().and_then(|directory| {
-            Ok(statat(directory, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW)?)
-        });
+        let flags = match self.links {
+            Links::Keep => AtFlags::SYMLINK_NOFOLLOW,
+            Links::Follow => AtFlags::empty(),
+        };
+        let stat = self
+            .descent
+            .current()
+            .and_then(|directory| Ok(statat(directory, OsStr::from_bytes(name), flags)?));
         stat.map(|stat| FileType::from_raw_mode(stat.st_mode))
             .map_err(|source| self.unreadable(name, source))
     }
 
     /// Opens the file, the only proof that it can be read.
     fn look_at_file(&mut self, name: &[u8]) -> Result<(ItemKind, u64), PlanError> {
-        let opened = self.descent.current().and_then(|directory| open_file(directory, name));
+        let links = self.links;
+        let opened = self.descent.current().and_then(|directory| open_file(directory, name, links));
         let stat = opened.and_then(|file| Ok(fstat(&file)?));
         let stat = stat.map_err(|source| self.unreadable(name, source))?;
         let path = self.shown(&self.descent.join(name));
@@ -314,9 +345,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Opens a file by its name in a directory: never a link, and never waiting for a pipe's other end.
-pub(super) fn open_file(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    Ok(openat(directory, OsStr::from_bytes(name), file_flags(), Mode::empty())?)
+/// Opens a file by its name in a directory, never waiting for a pipe's other end.
+pub(super) fn open_file(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    links: Links,
+) -> io::Result<OwnedFd> {
+    let flags = file_flags() | links.flags();
+    Ok(openat(directory, OsStr::from_bytes(name), flags, Mode::empty())?)
 }
 
 pub(super) fn read_link(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
@@ -345,7 +381,7 @@ fn file_kind(kind: FileType) -> FileKind {
 }
 
 fn file_flags() -> OFlags {
-    OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
+    OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
 fn slice(names: &[u8], name: Name) -> &[u8] {

@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    descent::{Descent, open_directory},
+    descent::{Descent, Links, open_directory},
     error::RemoveError,
     name::to_path,
 };
@@ -145,10 +145,10 @@ fn remove_one(directory: BorrowedFd<'_>, entry: &rustix::fs::DirEntry) -> io::Re
 
 /// Opens a directory in a way that lets its owner list and change it afterwards.
 fn open_unlocked(above: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let opened = match open_directory(above, name) {
+    let opened = match open_directory(above, name, Links::Keep) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             unlock(above, name)?;
-            open_directory(above, name)
+            open_directory(above, name, Links::Keep)
         }
         opened => opened,
     }?;

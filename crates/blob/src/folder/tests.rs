@@ -4,6 +4,7 @@ mod change;
 mod deep;
 mod format;
 mod hostile;
+mod links;
 mod plan;
 mod random;
 mod unpack;

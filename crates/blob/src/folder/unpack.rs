@@ -25,7 +25,7 @@ use rustix::{
 use super::{
     cursor::{Cursor, put_string},
     decode::Decoder,
-    descent::{Descent, open_directory},
+    descent::{Descent, Links, open_directory},
     error::{FormatError, UnpackError},
     name::{split, to_path},
     part::{Entry, Node},
@@ -115,7 +115,7 @@ impl Unpack {
             Err(Errno::EXIST) => return Err(UnpackError::TargetExists { path }),
             Err(error) => return Err(UnpackError::Failed { path, source: error.into() }),
         }
-        let top = open_directory(parent.as_fd(), name.as_bytes());
+        let top = open_directory(parent.as_fd(), name.as_bytes(), Links::Keep);
         let partial = Partial { parent, name: name.to_owned(), is_complete: false };
         let top = top.map_err(|source| UnpackError::Failed { path, source })?;
         let making = Making {

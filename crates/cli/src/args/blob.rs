@@ -29,6 +29,10 @@ pub(crate) struct BlobArgs {
 pub(crate) enum BlobVerb {
     /// Add files and folders, and print their hashes
     Add {
+        /// Send what the links in a folder lead to in their place. Without it, links that stay inside
+        /// are kept, and others are refused
+        #[arg(long)]
+        follow_links: bool,
         /// Files and folders
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,

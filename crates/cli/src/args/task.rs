@@ -28,6 +28,10 @@ pub(crate) struct RunArgs {
     /// Input: @PATH (a file or folder), - (standard input) or text
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<OsString>,
+    /// Send what the links in a folder lead to in their place. Without it, links that stay inside are
+    /// kept, and others are refused
+    #[arg(long)]
+    pub(crate) follow_links: bool,
     /// Put results into this folder, named after their inputs. Existing files are never replaced
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -105,7 +109,7 @@ pub(crate) struct SubmitArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// Submit one task per file: submit --each-file PATH… HANDLER. A path is a file, a folder (all
-    /// files in it, except for links), or a quoted pattern such as 'src/**/*.c'
+    /// files in it; links only with --follow-links), or a quoted pattern such as 'src/**/*.c'
     #[arg(long, group = "members")]
     pub(crate) each_file: bool,
     /// Submit one task per line of this file (- is standard input). The line is the input; empty

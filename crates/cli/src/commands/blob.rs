@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use meshwork_api::{BlobView, Client, ErrorCode};
+use meshwork_blob::folder::Links;
 use meshwork_core::{BlobForm, BlobHash, BlobRef};
 use serde::Serialize;
 
@@ -19,7 +20,9 @@ mod tests;
 
 pub(super) async fn blob(verb: BlobVerb, client: &Client, out: &Output) -> anyhow::Result<u8> {
     match verb {
-        BlobVerb::Add { paths } => add(paths, client, out).await?,
+        BlobVerb::Add { paths, follow_links } => {
+            add(paths, files::links(follow_links), client, out).await?;
+        }
         BlobVerb::Get { hash, output } => get(&hash, output.as_deref(), client, out).await?,
         BlobVerb::List => list(client, out).await?,
         BlobVerb::Pin { hash } => pin(&hash, true, client, out).await?,
@@ -42,11 +45,16 @@ struct Added {
     blob: BlobRef,
 }
 
-async fn add(paths: Vec<PathBuf>, client: &Client, out: &Output) -> anyhow::Result<()> {
+async fn add(
+    paths: Vec<PathBuf>,
+    links: Links,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<()> {
     // All are checked before the first byte is sent.
     let mut sources = Vec::with_capacity(paths.len());
     for path in paths {
-        let source = Source::open(&path)?;
+        let source = Source::open(&path, links)?;
         sources.push((path, source));
     }
     let bar = byte_bar(out, sources.iter().map(|(_, source)| source.bytes()).sum());

@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::ProgressBar;
 use meshwork_api::{Blobs, Client, TransferError};
-use meshwork_blob::folder::{self, Plan};
+use meshwork_blob::folder::{self, Links, Plan};
 use meshwork_core::{BlobRef, limits::INLINE_BYTES};
 use tokio::io::AsyncReadExt;
 
@@ -18,6 +18,11 @@ use crate::{
     failure::Failure,
     output::{Output, Unwritable, byte_bar, format},
 };
+
+/// What `--follow-links` says.
+pub(super) fn links(follow: bool) -> Links {
+    if follow { Links::Follow } else { Links::Keep }
+}
 
 /// What becomes a blob. It was checked, and nothing of it was sent.
 #[derive(Debug)]
@@ -36,9 +41,9 @@ impl Source {
     /// # Errors
     ///
     /// It cannot be read, or an entry of the folder cannot be sent.
-    pub(super) fn open(path: &Path) -> Result<Self, TransferError> {
+    pub(super) fn open(path: &Path, links: Links) -> Result<Self, TransferError> {
         if path.is_dir() {
-            return Ok(Self::Folder(Box::new(Plan::of(path)?)));
+            return Ok(Self::Folder(Box::new(Plan::with_links(path, links)?)));
         }
         let size = folder::single(path)?.size();
         Ok(Self::File { path: path.to_owned(), size })

@@ -10,7 +10,7 @@ use std::{
 };
 
 use meshwork_api::{Client, ErrorCode, Payload, TaskSpec, TransferError};
-use meshwork_blob::folder::PlanError;
+use meshwork_blob::folder::{Links, PlanError};
 use meshwork_core::{
     HandlerName, PeerId, Requirements, RetryPolicy, TaskLimits, limits::INLINE_BYTES,
 };
@@ -108,7 +108,8 @@ pub(super) async fn require_targets(targets: &[String], client: &Client) -> anyh
 ///
 /// An input cannot be read or sent, or two arguments contradict each other.
 pub(super) fn of(args: RunArgs) -> Result<Prepared, Failure> {
-    let Input { payload: input, large } = input(&args.input, files::stdin)?;
+    let Input { payload: input, large } =
+        input(&args.input, files::links(args.follow_links), files::stdin)?;
     let usual = TaskLimits::default();
     let limits = TaskLimits {
         queue: args.queue_timeout.or(usual.queue),
@@ -186,12 +187,13 @@ impl Input {
 /// INPUT: words joined by spaces, or one file, folder or stream.
 fn input(
     parts: &[OsString],
+    links: Links,
     stdin: impl FnOnce() -> Result<File, Failure>,
 ) -> Result<Input, Failure> {
     match parts {
         [] => Ok(Input::default()),
         [one] if one == "-" => stream("standard input", stdin()?),
-        [one] if let Some(path) = path(one) => of_path(path),
+        [one] if let Some(path) = path(one) => of_path(path, links),
         words => {
             let is_source = |word: &&OsString| *word == "-" || path(word).is_some();
             if let Some(source) = words.iter().find(is_source) {
@@ -216,7 +218,7 @@ pub(super) fn path(word: &OsStr) -> Option<&Path> {
     word.as_bytes().strip_prefix(b"@").map(|path| Path::new(OsStr::from_bytes(path)))
 }
 
-fn of_path(path: &Path) -> Result<Input, Failure> {
+fn of_path(path: &Path, links: Links) -> Result<Input, Failure> {
     let shown = path.to_string_lossy();
     let facts = path.metadata().map_err(|error| unreadable(&shown, &error))?;
     let failed = |error: TransferError| {
@@ -232,7 +234,7 @@ fn of_path(path: &Path) -> Result<Input, Failure> {
     {
         return Ok(Input::inline(bytes));
     }
-    Ok(Input::large(Source::open(path).map_err(failed)?))
+    Ok(Input::large(Source::open(path, links).map_err(failed)?))
 }
 
 /// The bytes of a stream, if they fit into a task.

@@ -10,7 +10,7 @@ use self::{
     each_file::Files,
     source::Source,
 };
-use super::{family, names, run, spec, wait};
+use super::{family, files, names, run, spec, wait};
 use crate::{
     args::{SubmitArgs, WaitArgs},
     exit,
@@ -131,12 +131,12 @@ fn take_files(args: &mut SubmitArgs, out: &Output) -> Result<Files, Failure> {
     };
     let first = std::mem::replace(&mut args.run.handler, handler);
     let words: Vec<OsString> = std::iter::once(first).chain(args.run.input.drain(..)).collect();
-    let files = Files::find(&words)?;
-    if files.skipped > 0 {
-        let skipped = format::count(files.skipped);
+    let found = Files::find(&words, files::links(args.run.follow_links))?;
+    if found.skipped > 0 {
+        let skipped = format::count(found.skipped);
         out.say(format!("{skipped} links and other entries that are no files are left out"));
     }
-    Ok(files)
+    Ok(found)
 }
 
 /// Checks all that can be checked, keeps the files' names, and begins to send the files.

@@ -17,7 +17,7 @@ fn read(parts: &[&str], stdin: &[u8]) -> Result<Input, Failure> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(stdin).unwrap();
     file.rewind().unwrap();
-    input(&parts, || Ok(file))
+    input(&parts, Links::Keep, || Ok(file))
 }
 
 fn bytes(parts: &[&str], stdin: &[u8]) -> Result<Option<Bytes>, Failure> {
@@ -76,7 +76,7 @@ fn what_does_not_fit_into_a_task_is_not_read_to_its_end() {
     let full = vec![b'x'; INLINE_BYTES];
     assert_eq!(bytes(&["-"], &full).unwrap().unwrap().len(), INLINE_BYTES);
     let endless = || Ok(File::open("/dev/zero").unwrap());
-    let large = input(&["-".into()], endless).unwrap().large;
+    let large = input(&["-".into()], Links::Keep, endless).unwrap().large;
     let Some(Source::Stream { start, rest: Some(_) }) = large else { panic!("{large:?}") };
     assert_eq!(start.len(), INLINE_BYTES + 1);
     let words = "x".repeat(INLINE_BYTES);
@@ -96,7 +96,7 @@ fn pipes_and_devices_are_refused_before_they_are_read() {
         assert!(failure.message.contains(named), "{failure}");
         let hint = format!("cat {path} | meshwork run HANDLER -");
         assert_eq!(failure.hint.as_ref(), Some(&hint));
-        let added = Failure::of(Source::open(Path::new(&path)).unwrap_err().into());
+        let added = Failure::of(Source::open(Path::new(&path), Links::Keep).unwrap_err().into());
         assert_eq!(added.code, ErrorCode::UnsupportedFile);
         assert_eq!(
             added.hint.as_deref(),

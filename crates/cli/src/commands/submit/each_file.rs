@@ -14,7 +14,7 @@ use futures::{StreamExt as _, stream};
 use globset::GlobBuilder;
 use indicatif::ProgressBar;
 use meshwork_api::{Blobs, Client, ErrorCode, MemberSpec, Payload, TransferError};
-use meshwork_blob::folder::{self, PlanError};
+use meshwork_blob::folder::{self, Links, PlanError};
 use meshwork_core::limits::{GROUP_MEMBERS, INLINE_BYTES};
 use tokio::sync::mpsc;
 use walkdir::WalkDir;
@@ -47,13 +47,13 @@ impl Files {
     /// # Errors
     ///
     /// A word names no file, a file cannot be read, or there are too many.
-    pub(super) fn find(words: &[OsString]) -> Result<Self, Failure> {
+    pub(super) fn find(words: &[OsString], links: Links) -> Result<Self, Failure> {
         let mut files = Self::default();
         for word in words {
             let path = Path::new(word);
             // A name with signs of a pattern is itself, if it exists.
             if path.symlink_metadata().is_ok() {
-                files.add_named(path)?;
+                files.add_named(path, links)?;
                 continue;
             }
             let matches = matches(word)?;
@@ -64,18 +64,18 @@ impl Files {
                 ));
             }
             for path in matches {
-                files.add_named(&path)?;
+                files.add_named(&path, links)?;
             }
         }
         Ok(files)
     }
 
-    fn add_named(&mut self, path: &Path) -> Result<(), Failure> {
+    fn add_named(&mut self, path: &Path, links: Links) -> Result<(), Failure> {
         let facts = path.metadata().map_err(|error| unreadable(path, &error))?;
         if !facts.is_dir() {
             return self.add(path);
         }
-        for entry in WalkDir::new(path).sort_by_file_name() {
+        for entry in WalkDir::new(path).follow_links(links == Links::Follow).sort_by_file_name() {
             let entry = entry.map_err(|error| unreadable_entry(path, error))?;
             if entry.file_type().is_file() {
                 self.add(entry.path())?;

@@ -19,7 +19,7 @@ fn folder(names: &[&[u8]]) -> tempfile::TempDir {
 
 fn names(dir: &Path, words: &[&str]) -> Result<Vec<PathBuf>, Failure> {
     let words: Vec<OsString> = words.iter().map(|word| dir.join(word).into()).collect();
-    Files::find(&words)?.names()
+    Files::find(&words, Links::Keep)?.names()
 }
 
 #[test]
@@ -60,13 +60,18 @@ fn a_file_that_is_named_twice_is_refused() {
 fn what_is_no_file_is_refused_or_counted() {
     let dir = folder(&[b"a/x"]);
     symlink("x", dir.path().join("a/link")).unwrap();
-    let found = Files::find(&[dir.path().into()]).unwrap();
+    let found = Files::find(&[dir.path().into()], Links::Keep).unwrap();
     assert_eq!((found.paths.len(), found.skipped), (1, 1));
+    let found = Files::find(&[dir.path().into()], Links::Follow).unwrap();
+    assert_eq!((found.paths.len(), found.skipped), (2, 0));
+    symlink("..", dir.path().join("a/up")).unwrap();
+    let failure = Files::find(&[dir.path().into()], Links::Follow).unwrap_err();
+    assert!(failure.message.contains("a/up"), "{failure}");
     for (word, why) in [("none", "no file"), ("*.none", "no file"), ("a/[", "no pattern")] {
         let failure = names(dir.path(), &[word]).unwrap_err();
         assert!(failure.exit == 2 && failure.message.contains(why), "{word}: {failure}");
     }
-    let failure = Files::find(&["/dev/null".into()]).unwrap_err();
+    let failure = Files::find(&["/dev/null".into()], Links::Keep).unwrap_err();
     assert!(failure.message.contains("not a file"), "{failure}");
 }
 
@@ -76,7 +81,7 @@ fn pipe_is_refused_and_not_opened() {
     let pipe = dir.path().join("pipe");
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, rustix::fs::Mode::RWXU, 0).unwrap();
-    let failure = Files::find(&[pipe.into()]).unwrap_err();
+    let failure = Files::find(&[pipe.into()], Links::Keep).unwrap_err();
     assert_eq!((failure.exit, failure.code), (2, ErrorCode::UnsupportedFile));
     assert!(failure.hint.unwrap().contains("| meshwork run HANDLER -"));
 }
