@@ -297,10 +297,12 @@ fn blob(blobs: &Store, hash: BlobHash, size: u64, dir: &Path) -> Outcome<(Durati
         let mut fetch = handle.open_fetch(peer).await?;
         let partial = store.partial(&hash, size)?;
         let ready = fetch.fetch(partial, &Progress::default()).await.map_err(|end| end.error)?;
+        let fetched = begin.elapsed();
         store.publish(vec![ready])?;
         let took = begin.elapsed();
+        let syncing = (took - fetched).as_secs_f64() / took.as_secs_f64() * 100.0;
         let peak = memory("VmHWM:")?.saturating_sub(idle) >> 10;
-        Outcome::Ok((took, format!("{peak} MiB")))
+        Outcome::Ok((took, format!("{peak} MiB, syncing {syncing:.0} %")))
     });
     // An error means that the provider has ended.
     stop.send(()).ok();
