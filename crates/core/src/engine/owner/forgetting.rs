@@ -6,6 +6,7 @@
 //! out some thousand tasks per pass.
 
 use super::{
+    archiving::Writing,
     ended::Entry,
     group::EndedGroup,
     retention::{Space, Unit},
@@ -144,43 +145,24 @@ impl Store {
         let aim = excess + most_bytes(&cx.node.config, durable) / 16;
         let writing = self.writing();
         let mut groups = self.groups.ended_groups(cx.now);
-        groups.retain(|group| group.durable == durable && !writing.groups.contains(&group.slot));
+        groups.retain(|group| group.durable == durable);
         groups.sort_unstable_by_key(|group| (group.last_end, group.id));
         let (read, unread): (Vec<EndedGroup>, Vec<EndedGroup>) =
             groups.into_iter().partition(|group| group.unread == 0);
-        let mut freed = 0;
-        let mut plan = Vec::new();
+        let mut room = Room { excess, aim, freed: 0, plan: Vec::new(), waits: false };
         for (was_read, groups) in [(true, read), (false, unread)] {
-            if freed >= aim {
-                // Units that were not read are not searched: finding none takes long.
-                break;
-            }
-            let mut groups = groups.into_iter().peekable();
+            let groups = groups.iter().map(|group| Candidate::group(group, &writing));
             let singles = self.singles(durable).filter(|single| single.was_read == was_read);
-            let is_free =
-                |unit: &Unit| !matches!(unit, Unit::Recent(key) if writing.tasks.contains(key));
-            for Single { end, weight, unit, .. } in singles.filter(|it| is_free(&it.unit)) {
-                while freed < aim
-                    && let Some(group) = groups.next_if(|group| group.last_end <= end)
-                {
-                    freed += group.weight;
-                    plan.push(Unit::Group(group.id));
-                }
-                if freed >= aim {
-                    break;
-                }
-                freed += weight;
-                plan.push(unit);
-            }
-            for group in groups {
-                if freed >= aim {
-                    break;
-                }
-                freed += group.weight;
-                plan.push(Unit::Group(group.id));
+            let singles = singles.map(|single| Candidate::single(single, &writing));
+            let mut candidates = in_order(groups, singles);
+            // Units that were not read are not searched in vain: finding none takes long.
+            while room.needs_more()
+                && let Some(candidate) = candidates.next()
+            {
+                room.take(candidate);
             }
         }
-        let space = match (freed < excess, durable && !writing.tasks.is_empty()) {
+        let space = match (room.freed < excess, durable && !writing.tasks.is_empty()) {
             (false, _) => Space::Free,
             (true, true) => Space::Waits,
             (true, false) => Space::Full,
@@ -189,7 +171,7 @@ impl Store {
         if space != Space::Free {
             self.retention.forget_by(cx.node, cx.now + limits::DISK_FULL_RETRY);
         }
-        self.retention.plan(plan);
+        self.retention.plan(room.plan);
     }
 
     /// Single tasks in the order of their ends.
@@ -367,6 +349,71 @@ struct Single {
     /// Whether its result was handed out.
     was_read: bool,
     unit: Unit,
+}
+
+/// A unit that could be forgotten.
+struct Candidate {
+    /// The node's uptime at its end.
+    end: Time,
+    weight: u64,
+    unit: Unit,
+    /// Whether it is being written to the archive: it cannot be forgotten before it is there.
+    is_writing: bool,
+}
+
+impl Candidate {
+    fn group(group: &EndedGroup, writing: &Writing) -> Self {
+        let &EndedGroup { id, slot, last_end, weight, .. } = group;
+        let is_writing = writing.groups.contains(&slot);
+        Self { end: last_end, weight, unit: Unit::Group(id), is_writing }
+    }
+
+    fn single(Single { end, weight, unit, .. }: Single, writing: &Writing) -> Self {
+        let is_writing = matches!(&unit, Unit::Recent(key) if writing.tasks.contains(key));
+        Self { end, weight, unit, is_writing }
+    }
+}
+
+/// Both kinds of units, in the order of their ends.
+fn in_order(
+    groups: impl Iterator<Item = Candidate>,
+    singles: impl Iterator<Item = Candidate>,
+) -> impl Iterator<Item = Candidate> {
+    let (mut groups, mut singles) = (groups.peekable(), singles.peekable());
+    std::iter::from_fn(move || match (groups.peek(), singles.peek()) {
+        (Some(group), Some(single)) if single.end < group.end => singles.next(),
+        (None, _) => singles.next(),
+        (Some(_), _) => groups.next(),
+    })
+}
+
+/// The units that are forgotten to make room.
+struct Room {
+    /// Bytes that must become free.
+    excess: u64,
+    /// Bytes that should become free.
+    aim: u64,
+    /// Bytes that become free now, or when a volume is written.
+    freed: u64,
+    plan: Vec<Unit>,
+    /// Whether a unit is forgotten only when it is written.
+    waits: bool,
+}
+
+impl Room {
+    fn needs_more(&self) -> bool {
+        self.freed < if self.waits { self.excess } else { self.aim }
+    }
+
+    fn take(&mut self, candidate: Candidate) {
+        self.freed += candidate.weight;
+        if candidate.is_writing {
+            // It counts already: otherwise newer results that nobody has read would go in its place.
+            self.waits = true;
+        } else {
+            self.plan.push(candidate.unit);
+        }
+    }
 }
 
 fn most_bytes(config: &EngineConfig, durable: bool) -> u64 {
