@@ -193,6 +193,7 @@ impl Mesh {
                 | Effect::RemoveBlobs { .. }
                 | Effect::Fetch { .. }
                 | Effect::PauseFetch { .. }
+                | Effect::DropRemains
                 | Effect::StopFetch { .. } => {}
             }
         }

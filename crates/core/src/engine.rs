@@ -62,6 +62,7 @@ use self::{
         on_gone, on_measured, on_owner_session, on_tick, on_trust, on_version, on_worker_session,
         peer_changed,
     },
+    timers::Timer,
     view::{BlobSpace, BlobView, Sizes},
     worker::Worker,
 };
@@ -392,6 +393,13 @@ impl Engine {
     /// The reason of the refusal.
     pub fn check_submit(&self, task: &Task) -> Result<(), Reason> {
         owner::check_submit(&self.owner.store, &self.node, task)
+    }
+
+    /// Notes the bytes, by blob, that transfers of an earlier start have left on disk. They count as
+    /// reserved until a fetch continues them, their space is needed, or [`limits::REMAINS`] are over.
+    pub fn set_remains(&mut self, remains: impl IntoIterator<Item = (BlobHash, u64)>, now: Time) {
+        self.node.blobs.set_remains(remains.into_iter().collect());
+        self.node.timers.arm(now + limits::REMAINS, Timer::Remains);
     }
 
     /// The space of blobs.

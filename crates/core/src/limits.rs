@@ -234,6 +234,9 @@ pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
 pub const IDLE_FETCH: Duration = Duration::from_secs(30);
 /// Such inputs. Beyond it, what has arrived is removed at once.
 pub const IDLE_FETCHES: usize = 16;
+/// How long the remains of transfers of an earlier start are kept: longer than most breaks of a network
+/// and restarts of a node.
+pub const REMAINS: Duration = Duration::from_secs(3600);
 /// Failed tries without a byte after which a fetch is given up: ten minutes. Otherwise a peer could hold
 /// a task for ever, because no limit of the task but the total one runs meanwhile.
 pub const FETCH_TRIES: u32 = 24;

@@ -46,7 +46,8 @@ pub struct NetworkConfig {
     /// The node's key, which determines its peer id.
     pub identity: Identity = Identity::Ephemeral,
     /// The node's directory (journal, boot count, trusted peers, `config.toml`), used by one node
-    /// at a time. Without one, the node keeps nothing on disk.
+    /// at a time. Without one, nothing outlives the node: files are in a temporary folder until it
+    /// stops.
     pub home: Option<PathBuf> = None,
     /// The node's name, for people; 1 to 64 bytes. Without one, people see the peer id.
     pub name: Option<String> = None,

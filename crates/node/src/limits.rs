@@ -14,9 +14,6 @@ pub(crate) const UPLOAD_PIECES: usize = 8;
 pub(crate) const FETCHED: usize = 64;
 /// How often a fetch reports its progress. The engine measures the silence of a peer in seconds.
 pub(crate) const FETCH_PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// How long the remains of a transfer are kept for another try: longer than most breaks of a network
-/// and restarts of a node. They are not part of the budget.
-pub(crate) const PARTIAL_AGE: Duration = Duration::from_secs(3600);
 /// How often old remains are looked for.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Blobs of a folder that are stored together, with one barrier for the disk.

@@ -162,9 +162,11 @@ async fn open(node: &Node, engine: &mut Engine) -> Result<Opened, NetworkError> 
     let (journal, known) = open_journal(node, home, engine).await?;
     let dir = home.clone();
     let opened = tokio::task::spawn_blocking(move || Place::open(&dir, &known)).await;
-    let (blobs, lost) = opened.map_err(|_| InternalError::Stopped)?.map_err(InternalError::from)?;
+    let (blobs, found) =
+        opened.map_err(|_| InternalError::Stopped)?.map_err(InternalError::from)?;
     engine.set_blob_budget(budget(node, blobs.store().dir(), engine));
-    Ok(Opened { journal: Some(journal), blobs: Arc::new(blobs), lost })
+    engine.set_remains(found.remains, node.clock.now());
+    Ok(Opened { journal: Some(journal), blobs: Arc::new(blobs), lost: found.lost })
 }
 
 /// The files of attempts: in the home, or beside the temporary blobs.
@@ -245,7 +247,7 @@ async fn sweep(place: Weak<Place>, net: NetHandle) {
             return;
         }
         let store = place.store().clone();
-        let swept = tokio::task::spawn_blocking(move || store.sweep_partials(limits::PARTIAL_AGE));
+        let swept = tokio::task::spawn_blocking(move || store.sweep_partials(core_limits::REMAINS));
         if let Ok(Err(error)) = swept.await {
             tracing::warn!(%error, "the remains of old transfers are not removed");
         }

@@ -38,10 +38,21 @@ fn store(cx: &mut Cx<'_>, blobs: Vec<NewBlob>, reserved: u64) -> Result<BlobRepl
     Ok(BlobReply::Stored)
 }
 
-/// Ends all idle fetches if so many bytes are not free: what is needed now comes first.
+/// If so many bytes are not free, ends all idle fetches, and then removes the remains of an earlier
+/// start: what is needed now comes first.
 pub(super) fn make_way(cx: &mut Cx<'_>, bytes: u64) {
     if !cx.node.blobs.has_free(bytes) {
         drop_idle(cx, Time::NEVER);
+    }
+    if !cx.node.blobs.has_free(bytes) {
+        drop_remains(cx);
+    }
+}
+
+/// Removes what transfers of an earlier start have left, except for those that go on.
+pub(super) fn drop_remains(cx: &mut Cx<'_>) {
+    if cx.node.blobs.drop_remains() {
+        cx.out.push(Effect::DropRemains);
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Blobs {
     held: u64,
     /// Bytes that are being stored.
     reserved: u64,
+    /// Bytes that are on disk of transfers of an earlier start, by blob. They are reserved.
+    remains: FxHashMap<BlobHash, u64>,
     budget: u64,
     /// Blobs that left in this pass.
     removed: Vec<StoredBlob>,
@@ -125,6 +127,7 @@ impl Blobs {
             pinned: 0,
             held: 0,
             reserved: 0,
+            remains: FxHashMap::default(),
             budget,
             removed: Vec::new(),
             now: Time::ZERO,
@@ -166,6 +169,25 @@ impl Blobs {
             self.evict(&hash);
         }
         Ok(())
+    }
+
+    /// Notes what is on disk of transfers of an earlier start.
+    pub(super) fn set_remains(&mut self, remains: FxHashMap<BlobHash, u64>) {
+        self.reserved += remains.values().sum::<u64>();
+        self.remains = remains;
+    }
+
+    /// A transfer of this blob goes on: its own reservation counts what is there.
+    pub(super) fn continue_remains(&mut self, hash: &BlobHash) {
+        let bytes = self.remains.remove(hash).unwrap_or_default();
+        self.unreserve(bytes);
+    }
+
+    /// Gives up the space of all remains. Returns whether there were any.
+    pub(super) fn drop_remains(&mut self) -> bool {
+        let remains = std::mem::take(&mut self.remains);
+        self.unreserve(remains.values().sum());
+        !remains.is_empty()
     }
 
     /// Gives up reserved bytes: they are stored, or never will be.

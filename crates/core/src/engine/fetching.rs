@@ -46,6 +46,7 @@ pub(super) fn check_room(cx: &mut Cx<'_>, blob: &BlobRef, from: PeerKey) -> Resu
             return Err(Reason::NoSpace { need, free, budget, in_use: None, retry_after });
         }
     }
+    cx.node.blobs.continue_remains(&blob.hash);
     blob_requests::make_way(cx, blob.size);
     cx.node.blobs.check_room(blob.size)
 }
@@ -78,6 +79,7 @@ pub(super) fn want(
     if blob.size > limits::BLOB_BYTES {
         return Err(Reason::TooLarge { limit: limits::BLOB_BYTES });
     }
+    cx.node.blobs.continue_remains(&blob.hash);
     blob_requests::make_way(cx, blob.size);
     cx.node.blobs.reserve(blob.size)?;
     let source = Source::new(blob, id, purpose);

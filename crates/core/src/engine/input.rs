@@ -274,6 +274,8 @@ pub enum Effect {
         /// The blob.
         hash: BlobHash,
     },
+    /// Remove what transfers of an earlier start have left on disk, except for those that run now.
+    DropRemains,
     /// Remove the bytes of these blobs. Their records are on disk.
     RemoveBlobs {
         /// The blobs.

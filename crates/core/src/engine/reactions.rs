@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     blob_input::BlobEvent,
+    blob_requests,
     fetches::Purpose,
     fetching::{self, Outcome},
     keys::PeerKey,
@@ -148,6 +149,7 @@ pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
             Timer::Acks => owner.workers.send_acks(cx.node),
             Timer::TakeBack => owner.workers.on_take_back_timer(),
             Timer::Fetches => fetching::on_timer(cx),
+            Timer::Remains => blob_requests::drop_remains(cx),
             // The end of this pass forgets what is too old.
             Timer::Retention => {}
         }

@@ -40,6 +40,7 @@ mod progress;
 mod random;
 mod refetch;
 mod refusals;
+mod remains;
 mod restarts;
 mod retention;
 mod room;
@@ -61,6 +62,7 @@ pub(super) struct Node {
     pub(super) removed: Vec<super::StoredBlob>,
     /// Blobs whose fetches were stopped, with what had arrived.
     pub(super) dropped: Vec<crate::BlobHash>,
+    pub(super) remains_dropped: bool,
     pub(super) replies: Vec<(Token, Reply)>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
@@ -135,6 +137,7 @@ impl Node {
             stopped: Vec::new(),
             removed: Vec::new(),
             dropped: Vec::new(),
+            remains_dropped: false,
             fetching: Vec::new(),
             replies: Vec::new(),
             messages: Vec::new(),
@@ -351,6 +354,7 @@ impl Net {
                     self.nodes[index].fetching.retain(|(blob, _)| blob.hash != hash);
                     self.nodes[index].dropped.push(hash);
                 }
+                Effect::DropRemains => self.nodes[index].remains_dropped = true,
                 Effect::RemoveBlobs { blobs } => self.nodes[index].removed.extend(blobs),
                 Effect::OpenSession { peer } => self.open_session(index, peer),
                 Effect::ToWorker { peer, frames } => {

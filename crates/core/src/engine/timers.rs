@@ -21,6 +21,8 @@ pub(super) enum Timer {
     TakeBack,
     /// The rest of a fetch of a blob may be over.
     Fetches,
+    /// The remains of an earlier start were kept long enough.
+    Remains,
     /// The oldest ended task may have reached its retention.
     Retention,
 }

@@ -7,11 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use meshwork_blob::{
     Store, WriteError,
-    store::{Published, Serial},
+    store::{Published, Serial, Sizes},
 };
 use meshwork_core::{
     BlobHash,
@@ -27,20 +28,32 @@ pub(crate) struct Place {
     store: Store,
     /// Bytes of reservations that were given up. The driver collects them before it reserves more.
     unreserved: AtomicU64,
+    /// When this process opened it.
+    opened: Instant,
     /// Blobs that are written at the same time.
     pub(super) writers: Arc<Semaphore>,
 }
 
+/// What a store had when it was opened.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Valid blobs that are not there.
+    pub(crate) lost: Vec<BlobHash>,
+    /// The bytes of transfers that have not ended, by blob.
+    pub(crate) remains: Sizes,
+}
+
 impl Place {
-    /// The store in a home, with these valid blobs. Also returns those of them that are not there.
+    /// The store in a home, with these valid blobs.
     pub(crate) fn open(
         home: &Path,
         valid: &HashMap<BlobHash, u64>,
-    ) -> Result<(Self, Vec<BlobHash>), WriteError> {
+    ) -> Result<(Self, Found), WriteError> {
         let store = Store::open(&folder(home), valid)?;
         let there = store.published();
         let lost = valid.keys().filter(|hash| !there.contains_key(hash)).copied().collect();
-        Ok((Self::of(store), lost))
+        let remains = store.partials()?;
+        Ok((Self::of(store), Found { lost, remains }))
     }
 
     /// A store that ends with the node.
@@ -51,7 +64,7 @@ impl Place {
 
     fn of(store: Store) -> Self {
         let writers = Arc::new(Semaphore::new(limits::BLOB_WRITERS));
-        Self { store, unreserved: AtomicU64::new(0), writers }
+        Self { store, unreserved: AtomicU64::new(0), opened: Instant::now(), writers }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -70,6 +83,17 @@ impl Place {
             return 0;
         }
         self.unreserved.swap(0, Ordering::Relaxed)
+    }
+
+    /// Removes what transfers of an earlier start have left, on a thread that may block. What was
+    /// written to since the start stays.
+    pub(crate) fn drop_remains(&self) {
+        let (store, age) = (self.store.clone(), self.opened.elapsed());
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.sweep_partials(age) {
+                tracing::warn!(%error, "the remains of old transfers are not removed");
+            }
+        }));
     }
 
     /// Removes blobs, on a thread that may block.

@@ -80,6 +80,7 @@ impl Host for Outside {
                     journal.archiver().write(volume, tasks);
                 }
             }
+            Effect::DropRemains => self.blobs.drop_remains(),
             Effect::RemoveBlobs { blobs } => self.blobs.remove(blobs),
             Effect::Fetch { blob, from } => self.fetcher.start(blob, from),
             Effect::PauseFetch { hash } => self.fetcher.pause(&hash),

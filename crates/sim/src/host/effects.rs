@@ -47,7 +47,7 @@ impl Host<'_> {
                 Effect::PauseFetch { hash } => self.fetcher().pause_fetch(node, &hash),
                 Effect::StopFetch { hash } => self.fetcher().stop_fetch(node, &hash),
                 Effect::RemoveBlobs { blobs } => self.stores().remove_blobs(node, &blobs)?,
-                Effect::Message(_) | Effect::TaskProgress { .. } => {}
+                Effect::DropRemains | Effect::Message(_) | Effect::TaskProgress { .. } => {}
             }
         }
         Ok(())

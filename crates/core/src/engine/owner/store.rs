@@ -276,6 +276,7 @@ impl Store {
             | Timer::Acks
             | Timer::TakeBack
             | Timer::Fetches
+            | Timer::Remains
             | Timer::Retention => true,
         });
     }
