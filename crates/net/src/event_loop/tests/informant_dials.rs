@@ -118,10 +118,12 @@ async fn node_on_a_network_dials_no_loopback_address() {
 #[tokio::test]
 async fn informant_causes_ten_dials_and_target_one() {
     let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
-    let same = || advert(&["/ip4/127.0.0.2/tcp/4101".to_owned()]);
-    node.learn_from(&peer, (0..100).map(|_| same()).collect());
+    // Nobody listens there: a node of this machine may have the usual port.
+    let free = std::net::TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap().port();
+    let at = |host: u8| advert(&[format!("/ip4/127.0.0.{host}/tcp/{free}")]);
+    node.learn_from(&peer, (0..100).map(|_| at(2)).collect());
     node.dials(1).await;
-    let others = (3..100).map(|n| advert(&[format!("/ip4/127.0.0.{n}/tcp/4101")])).collect();
+    let others = (3..100).map(at).collect();
     node.learn_from(&peer, others);
     node.dials(limits::NAMED_DIALS).await;
 }
