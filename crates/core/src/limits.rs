@@ -229,8 +229,8 @@ pub const SESSION_RETRY: Duration = Duration::from_secs(1);
 pub const FETCH_REST: Duration = Duration::from_secs(1);
 /// Longest rest of a fetch whose provider cannot be reached.
 pub const FETCH_REST_MOST: Duration = Duration::from_secs(30);
-/// How long a worker keeps what has arrived of an input that nothing needs any more. An owner that was
-/// killed is up again after seconds, and assigns its tasks anew.
+/// Time for which a worker keeps an unfinished input that no attempt needs. An owner that was killed is
+/// up again within seconds, and assigns its tasks anew.
 pub const IDLE_FETCH: Duration = Duration::from_secs(30);
 /// Such inputs. Beyond it, what has arrived is removed at once.
 pub const IDLE_FETCHES: usize = 16;

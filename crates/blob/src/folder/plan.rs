@@ -94,18 +94,10 @@ impl Plan {
         let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
             PlanError::Unreadable { path: path.to_owned(), source: error.into() }
         })?;
-        Self::of_open(top, path, links)
-    }
-
-    /// Plans an open directory. `source` is its path, for people.
-    ///
-    /// # Errors
-    /// As of [`of`](Self::of).
-    pub(super) fn of_open(top: OwnedFd, source: &Path, links: Links) -> Result<Self, PlanError> {
         let again = top
             .try_clone()
-            .map_err(|error| PlanError::Unreadable { path: source.to_owned(), source: error })?;
-        Walk::new(again, source, links).run(top)
+            .map_err(|source| PlanError::Unreadable { path: path.to_owned(), source })?;
+        Walk::new(again, path, links).run(top)
     }
 
     /// Number of files, directories and links.

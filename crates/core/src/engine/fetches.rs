@@ -169,8 +169,10 @@ impl Source {
         Self { blob, from, purposes, failures: 0, refusals: 0 }
     }
 
+    /// Whether it is an input, also one that no attempt needs now.
     fn is_input(&self) -> bool {
-        self.purposes.iter().any(|purpose| matches!(purpose, Purpose::Input(_)))
+        let is_input = |purpose: &Purpose| matches!(purpose, Purpose::Input(_));
+        self.purposes.is_empty() || self.purposes.iter().any(is_input)
     }
 
     fn is(&self, blob: &BlobRef, from: PeerId) -> bool {

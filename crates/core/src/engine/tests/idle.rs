@@ -1,4 +1,4 @@
-//! Inputs that have arrived in part when nothing needs them any more.
+//! Unfinished inputs that no attempt needs.
 
 use super::{
     blobs::{SIZE, add, task_with},

@@ -2,12 +2,12 @@
 
 use super::{
     blobs::{SIZE, add, blob, task_with},
-    staging::{connected, fetched, two_owners},
+    staging::{connected, event, fetched, two_owners},
     *,
 };
 use crate::{
-    Accept, AcceptPolicy,
-    engine::{BlobRequest, NewBlob},
+    Accept, AcceptPolicy, CancelledBy,
+    engine::{BlobEvent, BlobRequest, NewBlob},
 };
 
 #[test]
@@ -77,4 +77,24 @@ fn trusted_owner_may_use_all_of_the_space() {
         net.submit(task_with(input));
     }
     assert_eq!(net.nodes[1].engine.blob_space().reserved, 4 * SIZE);
+}
+
+#[test]
+fn unfinished_inputs_of_strangers_count_also_after_a_cancel() {
+    let mut net = connected(&[8]);
+    net.nodes[1].engine.set_blob_budget(4 * SIZE);
+    let policy = AcceptPolicy::default().with("text", Accept::Anyone);
+    let owner = net.nodes[0].id;
+    net.feed(1, Input::Accept { policy });
+    net.feed(1, Input::Trust { peer: owner, trusted: false });
+    net.settle();
+    for text in ["a", "b", "c"] {
+        let input = add(&mut net, text);
+        let id = net.submit(task_with(input));
+        event(&mut net, 1, BlobEvent::FetchProgress { hash: input.hash, bytes: 1 });
+        let (by, reason) = (CancelledBy::Submitter, "enough".to_owned());
+        net.feed(0, Input::Cancel { id, by, reason, token: Token(99) });
+        net.settle();
+    }
+    assert_eq!(net.nodes[1].engine.blob_space().reserved, SIZE, "a quarter");
 }
